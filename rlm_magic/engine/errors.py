@@ -1,0 +1,75 @@
+"""What can go wrong, as one tree.
+
+    RLMError
+    ├── InputError            what the user typed or passed; one line; nothing was run
+    ├── LimitReached          the ledger refused a call: a limit of the whole tree is used up
+    ├── SubCallFailed         one sub-call failed; its text goes to the model's code, the run goes on
+    └── RunError              the run cannot go on
+        ├── ModelError        a model did not answer
+        │   ├── AuthError         the key is missing or refused; never retried
+        │   ├── WindowError       the prompt is larger than the model's window
+        │   └── EmptyReply        the model answered nothing (empty, null, or cut at the output limit)
+        ├── BindingError      a value could not be handed to the subkernel
+        ├── SandboxError      the subkernel could not be started or kept
+        └── JournalError      the record of the run could not be written
+
+A message is one line: it names the value, the limit and the next step.
+"""
+
+from __future__ import annotations
+
+
+class RLMError(Exception):
+    """Anything that rlm_magic raises on purpose."""
+
+
+class InputError(RLMError, ValueError):
+    """A value that the user gave cannot be used; nothing was run."""
+
+
+class LimitReached(RLMError):
+    """The ledger refused a call. ``limit`` is the field of `Limits` that is used up."""
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
+class SubCallFailed(RLMError):
+    """One sub-call failed; the message is what the model's code reads."""
+
+
+class RunError(RLMError):
+    """The run cannot go on; what was done so far is kept."""
+
+
+class ModelError(RunError):
+    """A model did not answer. ``status`` is the HTTP status where there was one."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class AuthError(ModelError):
+    """The key is missing or was refused."""
+
+
+class WindowError(ModelError):
+    """The prompt is larger than the model's window."""
+
+
+class EmptyReply(ModelError):
+    """The model answered nothing that can be used."""
+
+
+class BindingError(RunError):
+    """A value could not be handed to the subkernel."""
+
+
+class SandboxError(RunError):
+    """The subkernel could not be started or kept."""
+
+
+class JournalError(RunError):
+    """The record of the run could not be written."""

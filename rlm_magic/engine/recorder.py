@@ -1,0 +1,78 @@
+"""Numbers and times what happens, and hands it to the journal first, then to the observers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .events import Event, EventType, reference
+from .ports import Clock, Journal, Observer
+from .types import Message
+
+log = logging.getLogger("rlm_magic")
+
+
+class Recorder:
+    """The one writer of a run's events. Used on the engine's thread only."""
+
+    def __init__(self, journal: Journal, observers: Iterable[Observer], clock: Clock) -> None:
+        self._journal = journal
+        self._observers = list(observers)
+        self._clock = clock
+        self._start = clock()
+        self._seq = 0
+        self._children: dict[str, int] = {}
+        self._bodies: set[str] = set()
+
+    def open(self, parent: str | None, kind: str, *, depth: int, label: str = "", **fields: Any) -> str:
+        """Open a node below ``parent`` (None: the run itself) and return its path."""
+        node = "0" if parent is None else self._next_child(parent)
+        self._emit("open", node, {"kind": kind, "parent": parent, "depth": depth, "label": label[:120], **fields})
+        return node
+
+    def patch(self, node: str, **fields: Any) -> None:
+        self._emit("patch", node, fields)
+
+    def phase(self, node: str, phase: str) -> None:
+        self._emit("await", node, {"phase": phase})
+
+    def human(self, node: str, action: str, text: str = "") -> None:
+        self._emit("human", node, {"action": action, "text": text})
+
+    def close(self, node: str, status: str, **fields: Any) -> None:
+        self._emit("close", node, {"status": status, **fields})
+
+    def body(self, node: str, text: str) -> dict[str, Any]:
+        """Store a text once and return what a body field holds of it."""
+        ref = reference(text)
+        if ref["sha256"] not in self._bodies:
+            self._bodies.add(ref["sha256"])
+            self._emit("body", node, {"sha256": ref["sha256"], "text": text})
+        return ref
+
+    def prompt(self, node: str, messages: Sequence[Message]) -> list[dict[str, Any]]:
+        """Store a prompt as the list of its messages' bodies."""
+        return [{"role": m.role, **self.body(node, m.content)} for m in messages]
+
+    async def written(self) -> None:
+        """Wait until all of the above is in the record; see `Journal.written`."""
+        await self._journal.written()
+
+    def _next_child(self, parent: str) -> str:
+        self._children[parent] = self._children.get(parent, 0) + 1
+        return f"{parent}.{self._children[parent]}"
+
+    def _emit(self, type_: EventType, node: str, data: dict[str, Any]) -> None:
+        event = Event(self._seq, round(self._clock() - self._start, 6), type_, node, data)
+        self._seq += 1
+        self._journal.append(event)
+        for observer in list(self._observers):
+            self._show(observer, event)
+
+    def _show(self, observer: Observer, event: Event) -> None:
+        try:
+            observer(event)
+        except Exception:
+            log.exception("an observer failed and is left out for the rest of the run")
+            self._observers.remove(observer)
