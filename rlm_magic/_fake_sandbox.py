@@ -1,0 +1,172 @@
+"""A `Sandbox` without a process: the code really runs, by `exec`, on a thread of this one. No confinement at all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ._fake_guest import FakeGuest, SubCallError
+from .engine.errors import BindingError
+from .engine.ports import Handle, OpenSandbox
+from .engine.types import CellResult, SubCall, SubReply, ValueFile, Variable
+
+POLL = 0.01
+GRACE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A `Source` that holds its value."""
+
+    value: object
+    directory: Path
+
+    def file(self) -> ValueFile:
+        if isinstance(self.value, Path):
+            return ValueFile(str(self.value), "path", 0)
+        if not isinstance(self.value, (str, bytes)):
+            raise BindingError(f"{type(self.value).__name__} values are not written by this source: give str or bytes")
+        text = isinstance(self.value, str)
+        data = self.value.encode("utf-8", "surrogatepass") if isinstance(self.value, str) else self.value
+        path = self.directory / f"held-{id(self):x}"
+        path.write_bytes(data)
+        return ValueFile(str(path), "text" if text else "bytes", len(data))
+
+
+class _Cell:
+    """One cell under way: its thread, its sub-calls, and the seconds it ran without them."""
+
+    def __init__(self, handle: Handle, loop: asyncio.AbstractEventLoop) -> None:
+        self.handle = handle
+        self.loop = loop
+        self.done: asyncio.Future[CellResult] = loop.create_future()
+        self.calls: set[Future[list[SubReply]]] = set()
+        self.thread: threading.Thread | None = None
+        self.spent = 0.0
+
+    def call(self, call: SubCall) -> list[SubReply]:
+        """Make a sub-call from a thread of the guest's, and wait for it."""
+        future = asyncio.run_coroutine_threadsafe(_coroutine(self.handle, call), self.loop)
+        self.calls.add(future)
+        try:
+            return future.result()
+        finally:
+            self.calls.discard(future)
+
+    def start(self, execute: Callable[[], CellResult]) -> None:
+        self.thread = threading.Thread(target=self._execute, args=(execute,), daemon=True)
+        self.thread.start()
+
+    def _execute(self, execute: Callable[[], CellResult]) -> None:
+        # RuntimeError: the loop is gone; KeyboardInterrupt: it came after the cell's end. Nobody waits any more.
+        with contextlib.suppress(RuntimeError, KeyboardInterrupt):
+            result = execute()
+            self.loop.call_soon_threadsafe(lambda: self.done.done() or self.done.set_result(result))
+
+    def interrupt(self, error: type[BaseException]) -> None:
+        """Raise ``error`` in the cell's thread at its next Python instruction."""
+        for future in list(self.calls):
+            future.cancel()
+        assert self.thread is not None
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread.ident or 0), ctypes.py_object(error))
+
+    async def ended(self, seconds: float) -> bool:
+        """Wait until the cell ended, or ran ``seconds`` without waiting for a sub-call: then False."""
+        while not self.done.done() and self.spent < seconds:
+            start = time.monotonic()
+            waiting = bool(self.calls)
+            await asyncio.wait({self.done}, timeout=min(POLL, seconds - self.spent))
+            self.spent += 0 if waiting else time.monotonic() - start
+        return self.done.done()
+
+
+async def _coroutine(handle: Handle, call: SubCall) -> list[SubReply]:
+    return await handle(call)
+
+
+class FakeSandbox:
+    """One session of the model's code. A cell that cannot be interrupted is abandoned with its session.
+
+    ``recursive`` and ``window`` are as in `OpenSandbox`.
+    """
+
+    confinement = "not confined (fake)"
+
+    def __init__(self, *, recursive: bool = False, window: int = 100_000) -> None:
+        self._new_guest = partial(FakeGuest, self._call, recursive=recursive, window=window)
+        self._bound: dict[str, object] = {}
+        self._cell: _Cell | None = None
+        self._guest = self._new_guest({})
+
+    async def bind(self, variables: Sequence[Variable]) -> None:
+        self._bound = {variable.name: _value(variable) for variable in variables}
+        self._guest = self._new_guest(self._bound)
+
+    async def run(self, code: str, handle: Handle, *, seconds: float) -> CellResult:
+        cell = self._cell = _Cell(handle, asyncio.get_running_loop())
+        guest = self._guest
+        cell.start(lambda: guest.run(code))
+        try:
+            if await cell.ended(seconds):
+                return cell.done.result()
+            return await self._cut_short(cell, f"the cell ran longer than {seconds:g} seconds")
+        except asyncio.CancelledError:
+            await self._cut_short(cell, "interrupted")
+            raise
+        finally:
+            self._cell = None
+
+    async def _cut_short(self, cell: _Cell, why: str) -> CellResult:
+        cell.interrupt(KeyboardInterrupt)
+        await asyncio.wait({cell.done}, timeout=GRACE)
+        if cell.done.done():
+            return self._guest.timed_out(cell.done.result(), why)
+        self._guest = self._new_guest(self._bound)
+        return CellResult(
+            "died", seconds=cell.spent, lost=f"{why}; the session was restarted and its variables are lost"
+        )
+
+    def _call(self, call: SubCall) -> list[SubReply]:
+        if self._cell is None:
+            raise SubCallError("no cell is running: make sub-calls inside a cell and wait for them there")
+        return self._cell.call(call)
+
+
+def _value(variable: Variable) -> object:
+    if isinstance(variable.source, Held):
+        return variable.source.value
+    file = variable.source.file()
+    path = Path(file.path)
+    readers: dict[str, Callable[[], object]] = {
+        "text": lambda: path.read_bytes().decode("utf-8", "surrogatepass"),
+        "bytes": path.read_bytes,
+        "path": lambda: path,
+    }
+    if file.format not in readers:
+        raise BindingError(f"{variable.name}: the fake sandbox reads text, bytes and paths, not {file.format}")
+    return readers[file.format]()
+
+
+def fake_open_sandbox(opened: list[FakeSandbox] | None = None) -> OpenSandbox:
+    """An `OpenSandbox` of fakes; every one that it opens is added to ``opened``."""
+
+    @asynccontextmanager
+    async def opening(recursive: bool, window: int) -> AsyncGenerator[FakeSandbox]:
+        sandbox = FakeSandbox(recursive=recursive, window=window)
+        if opened is not None:
+            opened.append(sandbox)
+        yield sandbox
+
+    def open_sandbox(node: str, *, recursive: bool, window: int) -> AbstractAsyncContextManager[FakeSandbox]:
+        return opening(recursive, window)
+
+    return open_sandbox
