@@ -1,0 +1,103 @@
+"""`%rlm`: looks after runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from IPython.display import display
+
+from .doctor import report
+from .engine.errors import InputError
+from .result import Result
+from .run import live
+from .trace import Runs
+from .view import record, status_line
+
+if TYPE_CHECKING:
+    from .magic import RLMMagic
+
+HELP = """\
+%%rlm NAME [options]      ask about a variable; the question goes below (%%rlm? lists the options)
+%rlm status               the runs under way
+%rlm runs                 the recorded runs, newest first
+%rlm show [ID]            one run's tree and answer; ID may be cut short, none: the last run
+%rlm stop [ID]            stop a run, or all
+%rlm export ID FILE       write a run to FILE: .jsonl, .html, .md or .json
+%rlm doctor               what works on this machine
+%rlm help                 this"""
+
+
+def run(words: Sequence[str], magic: RLMMagic) -> Result | None:
+    """Carry out one `%rlm` line.
+
+    Raises:
+        InputError: an unknown command or run.
+    """
+    name, *rest = words or ["help"]
+    if name not in COMMANDS:
+        raise InputError(_unknown(name))
+    return COMMANDS[name](rest, magic)
+
+
+def _unknown(name: str) -> str:
+    near = get_close_matches(name, COMMANDS, n=1)
+    if near:
+        return f"{name!r} is not a command of %rlm: did you mean %rlm {near[0]}?"
+    return f"{name!r} is not a command of %rlm: to ask a question type %%rlm {name} (two %); %rlm help lists the commands"
+
+
+def _status(rest: Sequence[str], magic: RLMMagic) -> None:
+    under_way = [f"{id}  {status_line(run.tree)}" for id, run in list(live.items())]
+    print("\n".join(under_way) or "no run is under way")
+
+
+def _runs(rest: Sequence[str], magic: RLMMagic) -> None:
+    rows = [str(entry) for entry in _store(magic).list()]
+    print("\n".join(rows) or f"no runs are recorded in {_store(magic).directory}")
+
+
+def _show(rest: Sequence[str], magic: RLMMagic) -> Result:
+    result = Result.load(_store(magic).find(rest[0] if rest else "last"))
+    display(record(result.tree), raw=True)
+    return result
+
+
+def _stop(rest: Sequence[str], magic: RLMMagic) -> None:
+    chosen = [run for id, run in list(live.items()) if not rest or id.startswith(rest[0])]
+    if rest and not chosen:
+        raise InputError(f"no run under way is named {rest[0]!r}: %rlm status lists them")
+    for each in chosen:
+        each.stop()
+    print(f"stopped {len(chosen)}" if chosen else "no run is under way")
+
+
+def _export(rest: Sequence[str], magic: RLMMagic) -> None:
+    if len(rest) != 2:
+        raise InputError("give a run and a file: %rlm export last report.html")
+    path = Result.load(_store(magic).find(rest[0])).export(rest[1])
+    print(f"wrote {path}")
+
+
+def _doctor(rest: Sequence[str], magic: RLMMagic) -> None:
+    print(report(magic.runs_dir or None))
+
+
+def _help(rest: Sequence[str], magic: RLMMagic) -> None:
+    print(HELP)
+
+
+def _store(magic: RLMMagic) -> Runs:
+    return Runs(magic.runs_dir or None)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str], RLMMagic], Result | None]] = {
+    "status": _status,
+    "runs": _runs,
+    "show": _show,
+    "stop": _stop,
+    "export": _export,
+    "doctor": _doctor,
+    "help": _help,
+}

@@ -1,0 +1,66 @@
+"""Tab completion on the `%%rlm` and `%rlm` lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from .commands import COMMANDS
+from .models import known_models
+from .settings import OFFLINE_MODEL, OFFLINE_SUB_MODEL, SANDBOXES
+
+OPTIONS = (
+    "--model",
+    "--sub-model",
+    "--out",
+    "--api-base",
+    "--api-key-env",
+    "--model-options",
+    "--turns",
+    "--depth",
+    "--calls",
+    "--tokens",
+    "--cost",
+    "--timeout",
+    "--cell-timeout",
+    "--concurrency",
+    "--memory",
+    "--sandbox",
+    "--kernel",
+)
+
+
+def variable_names(namespace: Mapping[str, object]) -> list[str]:
+    """The notebook's own variables that could be a context."""
+    hidden = {"In", "Out", "exit", "quit", "open"}
+    return [
+        name
+        for name, value in namespace.items()
+        if not name.startswith("_") and name not in hidden and not isinstance(value, ModuleType) and not callable(value)
+    ]
+
+
+def complete_cell(shell: InteractiveShell, event: Any) -> list[str]:
+    """What may follow on a `%%rlm` line."""
+    words = event.line[: len(event.line) - len(event.symbol)].split()
+    last = words[-1] if words else ""
+    if last in ("-m", "--model", "-s", "--sub-model"):
+        return [OFFLINE_MODEL, OFFLINE_SUB_MODEL, *known_models()]
+    if last == "--sandbox":
+        return list(SANDBOXES)
+    if event.symbol.startswith("-"):
+        return list(OPTIONS)
+    return variable_names(shell.user_ns)
+
+
+def complete_line(shell: InteractiveShell, event: Any) -> list[str]:
+    """What may follow `%rlm`."""
+    return list(COMMANDS)
+
+
+def install_completer(shell: InteractiveShell) -> None:
+    shell.set_hook("complete_command", complete_cell, str_key="%%rlm")
+    shell.set_hook("complete_command", complete_line, str_key="%rlm")

@@ -1,0 +1,44 @@
+"""`%rlm doctor`: what works on this machine, without sending anything."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from .engine.errors import InputError
+from .models import configured_providers
+from .settings import default_model
+from .subkernel import probe
+from .trace import Runs
+
+PACKAGES = ("rlm_magic", "ipython", "ipykernel", "jupyter_client", "litellm", "scikit-learn")
+
+
+def report(runs_dir: str | None = None) -> str:
+    """Lines of what was found; a key is named by its provider, never shown."""
+    runs = Runs(runs_dir)
+    rows = {
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "packages": ", ".join(f"{name} {_version(name)}" for name in PACKAGES),
+        "model": os.environ.get("RLM_MODEL") or _default(),
+        "keys set for": ", ".join(configured_providers(os.environ)) or "no provider",
+        "subkernel": probe(),
+        "runs": f"{len(runs.list())} in {runs.directory}",
+    }
+    width = max(map(len, rows))
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def _default() -> str:
+    try:
+        return default_model(os.environ)
+    except InputError as error:
+        return str(error)

@@ -1,0 +1,222 @@
+"""`%%rlm` and `%rlm`: parse the line, run, bind the answer."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import keyword
+import shlex
+import sys
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic_arguments import argument, magic_arguments
+from traitlets import Dict, Float, Int, Unicode
+
+from . import commands
+from .completer import OPTIONS, install_completer, variable_names
+from .display import Screen
+from .engine.errors import InputError, RLMError
+from .engine.types import Limits
+from .result import Result
+from .run import Run
+from .settings import SANDBOXES, Settings, did_you_mean
+from .templating import fill
+
+LIMITS = {
+    "turns": "turns",
+    "depth": "depth",
+    "calls": "calls",
+    "tokens": "tokens",
+    "cost": "cost",
+    "timeout": "seconds",
+    "cell_timeout": "cell_seconds",
+    "concurrency": "concurrency",
+    "memory": "memory",
+}
+
+
+class RunEnded(RLMError):
+    """A run ended without an answer; a notebook shows one line."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """An option's JSON object, for argparse."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a JSON object such as '{{\"temperature\": 0}}'")
+    return value
+
+
+@magics_class
+class RLMMagic(Magics):
+    """Options of `%%rlm`; ``%config RLMMagic.model = "openai/gpt-5"`` sets one for the whole notebook."""
+
+    model = Unicode("", help="root model, a litellm name").tag(config=True)
+    sub_model = Unicode("", help="model of sub-calls; empty: the root model").tag(config=True)
+    aliases = Dict(help="short names of models, such as {'mini': 'openai/gpt-5-mini'}").tag(config=True)
+    api_base = Unicode("", help="address of a server that speaks the provider's protocol").tag(config=True)
+    api_key_env = Unicode("", help="name of the environment variable that holds the key").tag(config=True)
+    model_options = Dict(help="passed to litellm as they are, such as {'temperature': 0}").tag(config=True)
+    turns = Int(Limits.turns, help="replies of the root model").tag(config=True)
+    depth = Int(Limits.depth, help="1: sub-calls are plain models; 2: rlm_query opens a sub-RLM").tag(config=True)
+    calls = Int(Limits.calls, help="model requests of the whole tree").tag(config=True)
+    tokens = Int(None, allow_none=True, help="tokens of the whole tree").tag(config=True)
+    cost = Float(None, allow_none=True, help="US dollars of the whole tree").tag(config=True)
+    timeout = Float(Limits.seconds, help="seconds of the whole run").tag(config=True)
+    cell_timeout = Float(Limits.cell_seconds, help="seconds of one cell, without waits for sub-calls").tag(config=True)
+    concurrency = Int(Limits.concurrency, help="model requests in flight at once").tag(config=True)
+    memory = Int(Limits.memory, help="bytes of memory of a subkernel beyond the bound values").tag(config=True)
+    sandbox = Unicode("auto", help="how the model's code is confined: auto or none").tag(config=True)
+    kernel = Unicode("", help="kernelspec of the subkernels; empty: this Python").tag(config=True)
+    runs_dir = Unicode("", help="where records of runs go; empty: Jupyter's data directory").tag(config=True)
+
+    @no_var_expand
+    @magic_arguments()
+    @argument("names", nargs="*", metavar="NAME", help="variables to ask about; one is `context`, several a dict of them")
+    @argument("-m", "--model", help="root model, a litellm name such as openai/gpt-5")
+    @argument("-s", "--sub-model", help="model of sub-calls")
+    @argument("-o", "--out", metavar="NAME", help="variable that gets the answer")
+    @argument("--api-base", metavar="URL", help="address of a server that speaks the provider's protocol")
+    @argument("--api-key-env", metavar="NAME", help="environment variable that holds the key")
+    @argument("--model-options", type=json_object, metavar="JSON", help="passed to litellm as they are")
+    @argument("--turns", type=int, help="replies of the root model")
+    @argument("--depth", type=int, help="1: sub-calls are plain models; 2: rlm_query opens a sub-RLM")
+    @argument("--calls", type=int, help="model requests of the whole tree")
+    @argument("--tokens", type=int, help="tokens of the whole tree")
+    @argument("--cost", type=float, help="US dollars of the whole tree")
+    @argument("--timeout", type=float, metavar="SECONDS", help="of the whole run")
+    @argument("--cell-timeout", type=float, metavar="SECONDS", help="of one cell, without waits for sub-calls")
+    @argument("--concurrency", type=int, help="model requests in flight at once")
+    @argument("--memory", type=int, metavar="BYTES", help="of a subkernel, beyond the bound values")
+    @argument("--sandbox", choices=SANDBOXES, help="how the model's code is confined")
+    @argument("--kernel", metavar="NAME", help="kernelspec of the subkernels")
+    @cell_magic
+    def rlm(self, line: str, cell: str) -> Result | None:
+        """Ask a question of variables of the notebook: %%rlm NAME [options], the question below.
+
+        `{name}` in the question is filled in from the notebook; a closing `;` keeps the answer out of the output.
+        """
+        try:
+            args = self._parse(line)
+            named = self._variables(args.names)
+            question, quiet = _split_semicolon(fill(cell, self._namespace))
+            _check_out(args.out)
+            run = Run(question, named, self._settings(args))
+        except InputError as error:
+            raise UsageError(str(error)) from None
+        self._namespace.pop(args.out, None)
+        result = Screen(self.shell, run).watch()
+        self._finish(result, args.out)
+        return None if quiet else result
+
+    @no_var_expand
+    @line_magic("rlm")
+    def command(self, line: str) -> Result | None:
+        """Look after runs: %rlm status, runs, show ID, stop [ID], export ID FILE, doctor, help."""
+        try:
+            return commands.run(shlex.split(line), self)
+        except (InputError, ValueError) as error:
+            raise UsageError(str(error)) from None
+
+    @property
+    def _namespace(self) -> dict[str, Any]:
+        return self.shell.user_ns  # pyright: ignore[reportOptionalMemberAccess]
+
+    def _parse(self, line: str) -> argparse.Namespace:
+        try:
+            return self.rlm.parser.parse_args(shlex.split(line))  # type: ignore[attr-defined]
+        except ValueError as error:
+            raise InputError(f"the line cannot be read: {error}") from None
+        except UsageError as error:
+            raise InputError(_with_hint(str(error))) from None
+
+    def _variables(self, names: list[str]) -> dict[str, Any]:
+        for name in names:
+            if name not in self._namespace:
+                raise InputError(self._unknown(name))
+        return {name: self._namespace[name] for name in names}
+
+    def _unknown(self, name: str) -> str:
+        if "/" in name:
+            return f"{name!r} is not a variable: name a model with -m {name}"
+        near = did_you_mean(name, variable_names(self._namespace))
+        return f"no variable named {name!r} in this notebook" + (f": did you mean {near}" if near.endswith("?") else "")
+
+    def _settings(self, args: argparse.Namespace) -> Settings:
+        limits = {field: self._option(args, name) for name, field in LIMITS.items()}
+        return Settings(
+            model=self._alias(self._option(args, "model")),
+            sub_model=self._alias(self._option(args, "sub_model")),
+            api_base=self._option(args, "api_base") or None,
+            api_key_env=self._option(args, "api_key_env") or None,
+            model_options=self._option(args, "model_options") or None,
+            limits=Limits(**limits),
+            sandbox=self._option(args, "sandbox"),
+            kernel=self._option(args, "kernel") or None,
+            runs_dir=self.runs_dir or None,
+        )
+
+    def _option(self, args: argparse.Namespace, name: str) -> Any:
+        given = getattr(args, name)
+        return getattr(self, name) if given is None else given
+
+    def _alias(self, model: str) -> str | None:
+        return self.aliases.get(model, model) or None
+
+    def _finish(self, result: Result, out: str | None) -> None:
+        if result.status not in ("answered", "forced"):
+            raise RunEnded(f"{result.reason}; %rlm show {result.run_id} has what there is")
+        if result.status == "forced":
+            print(f"forced answer: {result.reason}; check it before you rely on it", file=sys.stderr)
+        if out is not None:
+            self._namespace[out] = result.answer
+
+
+def _check_out(name: str | None) -> None:
+    if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
+        raise InputError(f"-o {name!r} is not a variable name: give one such as answer")
+
+
+def _split_semicolon(question: str) -> tuple[str, bool]:
+    text = question.rstrip()
+    return (text[:-1].rstrip(), True) if text.endswith(";") else (text, False)
+
+
+def _with_hint(message: str) -> str:
+    unknown = next((word for word in message.split() if word.startswith("-")), "")
+    if not message.startswith("unrecognized arguments") or not unknown:
+        return message
+    return f"{unknown} is not an option of %%rlm: did you mean {did_you_mean(unknown, OPTIONS)}"
+
+
+def _cell_instead_of_line(lines: list[str]) -> list[str]:
+    """A question below a single `%` is not Python: keep the first line, which then says what to type."""
+    first, *rest = lines or [""]
+    if first.startswith("%rlm ") and any(line.strip() for line in rest):
+        if first.split()[1] not in commands.COMMANDS:
+            return [first]
+    return lines
+
+
+def register(shell: InteractiveShell) -> None:
+    """Register the magics and their completion.
+
+    Raises:
+        UsageError: another package's ``%%rlm`` is there.
+    """
+    known = shell.magics_manager.magics["cell"].get("rlm")
+    owner = getattr(known, "__module__", __name__)
+    if owner != __name__:
+        raise UsageError(f"%%rlm is taken by {owner}: unload it first, or use rlm_magic.RLM from Python")
+    shell.register_magics(RLMMagic)
+    shell.input_transformers_cleanup.append(_cell_instead_of_line)
+    install_completer(shell)

@@ -1,0 +1,101 @@
+"""`RLM`: the engine from Python, in scripts and notebooks alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .engine.events import Event
+from .engine.types import Limits
+from .result import Result
+from .run import Run
+from .settings import Settings
+
+
+class RLM:
+    """A Recursive Language Model (Zhang, Kraska, Khattab, arXiv 2512.24601).
+
+    Args:
+        model: root model, a litellm name such as "openai/gpt-5" or an object with the `Model` port; None: RLM_MODEL,
+            or the offline policy where no provider's key is set.
+        sub_model: the model of sub-calls; None: RLM_SUB_MODEL, or the root model.
+        api_base: address of a server that speaks the provider's protocol.
+        api_key: the key; None: the provider's environment variable.
+        limits: what one run may use.
+        sandbox: how the model's code is confined; "none": not at all.
+        kernel: the kernelspec of the subkernels; None: this Python.
+        model_options: passed to litellm as they are, such as {"temperature": 0}.
+
+    Raises:
+        InputError: an unknown sandbox.
+
+    Example:
+        >>> rlm = RLM(model="openai/gpt-5", sub_model="openai/gpt-5-mini", limits=Limits(depth=2, cost=1.0))
+        >>> print(rlm.completion(query="Summarize all revenue and risk mentions", context=report))
+    """
+
+    def __init__(
+        self,
+        model: str | Any | None = None,
+        sub_model: str | Any | None = None,
+        *,
+        api_base: str | None = None,
+        api_key: str | None = None,
+        limits: Limits | None = None,
+        sandbox: str = "auto",
+        kernel: str | None = None,
+        model_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.settings = Settings(
+            model=model,
+            sub_model=sub_model,
+            api_base=api_base,
+            api_key=api_key,
+            limits=limits or Limits(),
+            sandbox=sandbox,
+            kernel=kernel,
+            model_options=model_options,
+        )
+
+    def completion(
+        self,
+        query: str,
+        context: object = None,
+        *,
+        variables: Mapping[str, object] | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> Result:
+        """Ask a question of a context, or of several ``variables`` by name, and wait for the answer.
+
+        ``on_event`` is called with each event of the run on the engine's thread. Ctrl-C stops the run and keeps its
+        record, then raises KeyboardInterrupt.
+
+        Raises:
+            InputError: the run cannot start as asked; nothing was sent.
+            RunError: the record cannot be written.
+        """
+        result = self._start(query, context, variables, on_event).wait()
+        if result.status == "stopped":
+            raise KeyboardInterrupt(f"run {result.run_id} was stopped")
+        return result
+
+    async def acompletion(
+        self,
+        query: str,
+        context: object = None,
+        *,
+        variables: Mapping[str, object] | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> Result:
+        """`completion` under a running event loop; cancelling the wait stops the run."""
+        return await self._start(query, context, variables, on_event).result()
+
+    def _start(
+        self,
+        query: str,
+        context: object,
+        variables: Mapping[str, object] | None,
+        on_event: Callable[[Event], None] | None,
+    ) -> Run:
+        named = dict(variables or {}) if context is None else {"context": context, **(variables or {})}
+        return Run(query, named, self.settings, [on_event] if on_event else [])

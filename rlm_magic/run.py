@@ -1,0 +1,172 @@
+"""The composition root: wires the engine to its edges and runs a question. `%%rlm` and `RLM` both come here."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from .background import engine
+from .binding import ValueStore, bind
+from .engine.budget import Budget
+from .engine.errors import InputError
+from .engine.events import Event
+from .engine.loop import Harness, solve
+from .engine.recorder import Recorder
+from .engine.tree import Tree
+from .engine.types import Answer, Task, Variable
+from .result import Result
+from .settings import Settings
+from .subkernel import RESERVED, SUBKERNEL_MARK, Subkernels
+from .trace import FileJournal, Runs
+
+SLICE = 0.05
+STOP_SECONDS = 3.0
+
+live: dict[str, Run] = {}
+
+
+class Run:
+    """A run under way. Its methods may be called from any thread.
+
+    Attributes:
+        id: names the run's record, as in ``%rlm show ID``.
+        tree: the nodes so far; it changes on the engine's thread.
+        future: ends with how the run ended.
+
+    Raises:
+        InputError: the run cannot start as it is set up; nothing was sent.
+        JournalError: the record cannot be written.
+    """
+
+    def __init__(
+        self,
+        query: str,
+        named: Mapping[str, object],
+        settings: Settings,
+        observers: Sequence[Callable[[Event], None]] = (),
+    ) -> None:
+        refuse_inside_subkernel()
+        if not query.strip():
+            raise InputError("the question is empty: write it below the %%rlm line, or pass query=")
+        task = Task(query, variables_of(named))
+        models = settings.models()
+        runs = Runs(settings.runs_dir)
+        self.id = runs.new_id()
+        self.path = runs.path(self.id)
+        self.tree = Tree()
+        self._task: asyncio.Task[Any] | None = None
+        self._subkernels = Subkernels(kernel=settings.kernel, memory=settings.limits.memory)
+        self._journal = FileJournal(self.path, self.id)
+        recorder = Recorder(self._journal, [self.tree.apply, *observers], time.monotonic)
+        harness = Harness(
+            model=models[0],
+            sub_model=models[1],
+            open_sandbox=self._subkernels,
+            recorder=recorder,
+            budget=Budget(settings.limits, time.monotonic),
+            header=header(settings, self._subkernels.confinement),
+        )
+        self.future = engine().submit(self._conduct(task, harness))
+        live[self.id] = self
+        self.future.add_done_callback(lambda _: live.pop(self.id, None))
+
+    def stop(self) -> None:
+        """End every pending call; what there is stays."""
+        engine().call(lambda: self._task and self._task.cancel())
+
+    def kill(self) -> None:
+        """End the subkernels now, without waiting for the engine."""
+        self.stop()
+        self._subkernels.kill()
+
+    def wait(self, tick: Callable[[], None] = lambda: None) -> Result:
+        """Wait for the end on this thread. Ctrl-C stops the run, a second one kills its subkernels.
+
+        ``tick`` is called about twenty times a second.
+        """
+        interrupted = 0
+        stopped_at = float("inf")
+        while not self.future.done():
+            try:
+                concurrent.futures.wait([self.future], timeout=SLICE)
+                tick()
+            except KeyboardInterrupt:
+                interrupted += 1
+                stopped_at = min(stopped_at, time.monotonic())
+                self.stop() if interrupted == 1 else self.kill()
+            if interrupted > 1 or time.monotonic() - stopped_at > STOP_SECONDS:
+                return self._abandoned()
+        return self._result(self.future.result())
+
+    def _abandoned(self) -> Result:
+        self.kill()
+        return self._result(Answer("stopped", reason="killed before it could stop by itself"))
+
+    def _result(self, answer: Answer) -> Result:
+        return Result(answer, self.tree, self.id, self.path)
+
+    async def _conduct(self, task: Task, harness: Harness) -> Answer:
+        self._task = asyncio.current_task()
+        try:
+            return await solve(task, harness)
+        except asyncio.CancelledError:
+            return Answer("stopped", reason="stopped by the user")
+        finally:
+            await self._journal.close()
+
+    async def result(self) -> Result:
+        """Wait for the end under any event loop; cancelling the wait stops the run."""
+        try:
+            return self._result(await asyncio.wrap_future(self.future))
+        except asyncio.CancelledError:
+            self.stop()
+            raise
+
+
+@cache
+def values() -> ValueStore:
+    """The value files of this process."""
+    return ValueStore()
+
+
+def variables_of(named: Mapping[str, object]) -> tuple[Variable, ...]:
+    """Describe the values of a run; they are handed over later, beside the first completion.
+
+    Raises:
+        InputError: a name that cannot be bound, or a path that does not exist.
+    """
+    for name in named:
+        if not name.isidentifier():
+            raise InputError(f"{name!r} is not a variable name: bind a name such as docs")
+        if name in RESERVED:
+            raise InputError(f"the model's code has a {name} of its own: bind your variable under another name")
+    return tuple(bind(name, value, store=values()) for name, value in named.items())
+
+
+def header(settings: Settings, confinement: str) -> dict[str, Any]:
+    """What the record says of the run's setting."""
+    packages = ("rlm_magic", "ipykernel", "jupyter_client", "litellm")
+    return {
+        "limits": asdict(settings.limits),
+        "confinement": confinement,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+    }
+
+
+def refuse_inside_subkernel() -> None:
+    """The model's code must not start runs of its own: they would escape the limits of this one.
+
+    Raises:
+        InputError: this process is a subkernel.
+    """
+    if os.environ.get(SUBKERNEL_MARK):
+        raise InputError("this is a subkernel of a run: use llm_query or rlm_query here instead of starting another run")

@@ -1,0 +1,90 @@
+"""What a run is set up with, and the models that follow from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from .engine.errors import InputError
+from .engine.ports import Model
+from .engine.types import Limits
+from .models import configured_providers, open_model
+
+OFFLINE_MODEL = "rlm-offline/policy"
+OFFLINE_SUB_MODEL = "rlm-offline/reader"
+SANDBOXES = ("auto", "none")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything but the question and its variables.
+
+    ``model`` and ``sub_model`` are litellm names or objects with the `Model` port; None: the environment's RLM_MODEL
+    and RLM_SUB_MODEL, then the offline policy where no provider key is set. ``model_options`` go to litellm as they
+    are. ``kernel`` names a kernelspec; None: this Python. ``runs_dir``: where the records go; None: Jupyter's data
+    directory.
+
+    Raises:
+        InputError: an unknown sandbox.
+    """
+
+    model: str | Model | None = None
+    sub_model: str | Model | None = None
+    api_base: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    api_key_env: str | None = None
+    model_options: Mapping[str, Any] | None = None
+    limits: Limits = Limits()
+    sandbox: str = "auto"
+    kernel: str | None = None
+    runs_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.sandbox not in SANDBOXES:
+            raise InputError(f"sandbox={self.sandbox!r} is not known: give {did_you_mean(self.sandbox, SANDBOXES)}")
+
+    def models(self) -> tuple[Model, Model]:
+        """The root model and the sub-model, opened.
+
+        Raises:
+            InputError: no model where one is needed, an unknown one, or a key that is not there.
+        """
+        root = self.model or os.environ.get("RLM_MODEL") or default_model(os.environ)
+        sub = self.sub_model or os.environ.get("RLM_SUB_MODEL") or (OFFLINE_SUB_MODEL if root == OFFLINE_MODEL else root)
+        opened = self._open(root)
+        return opened, opened if sub == root else self._open(sub)
+
+    def _open(self, model: str | Model) -> Model:
+        if not isinstance(model, str):
+            return model
+        return open_model(
+            model,
+            api_base=self.api_base,
+            api_key=self.api_key,
+            api_key_env=self.api_key_env,
+            options=self.model_options,
+        )
+
+
+def default_model(environ: Mapping[str, str]) -> str:
+    """The offline policy, unless a provider's key says that the user has a model in mind.
+
+    Raises:
+        InputError: there is a key, so a model must be named.
+    """
+    providers = configured_providers(environ)
+    if not providers:
+        return OFFLINE_MODEL
+    raise InputError(
+        f"no model is named, but a key for {', '.join(providers)} is set: name one with -m (such as -m openai/gpt-5), "
+        f"or -m {OFFLINE_MODEL} for the offline policy"
+    )
+
+
+def did_you_mean(value: str, known: Sequence[str]) -> str:
+    """The nearest known names, or all of them, worded to follow a verb."""
+    near = get_close_matches(value, known, n=3)
+    return " or ".join(near or known) + ("?" if near else "")
