@@ -1,0 +1,52 @@
+"""A value of the notebook as a `Variable`: its card now, its file when a sandbox asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..engine.errors import BindingError, InputError
+from ..engine.types import Source, ValueFile, Variable
+from ..guest.card import card
+from .store import ValueStore
+
+
+def bind(name: str, value: object, *, store: ValueStore) -> Variable:
+    """Describe a value and make it ready to be handed over; nothing is written yet.
+
+    A `pathlib.Path` stands for the file or directory itself, everything else for a copy as of the hand-over.
+
+    Raises:
+        InputError: a path that does not exist, or is neither a file nor a directory.
+    """
+    source: Source = _existing(name, value) if isinstance(value, Path) else store.source(name, value)
+    return Variable(name, card(name, value), source)
+
+
+def bind_all(values: Mapping[str, object], *, store: ValueStore) -> tuple[Variable, ...]:
+    """`bind` for each name, in order."""
+    return tuple(bind(name, value, store=store) for name, value in values.items())
+
+
+@dataclass(frozen=True, slots=True)
+class UserPath:
+    """A file or directory of the user's, absolute, without symbolic links."""
+
+    name: str
+    path: Path
+
+    def file(self) -> ValueFile:
+        if not self.path.exists():
+            raise BindingError(f"{self.name}: {self.path} is gone; bind a path that exists")
+        return ValueFile(str(self.path), "path", self.path.stat().st_size if self.path.is_file() else 0)
+
+
+def _existing(name: str, path: Path) -> UserPath:
+    try:
+        resolved = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{name}: there is no file or directory {path}; bind a path that exists") from error
+    if not (resolved.is_file() or resolved.is_dir()):
+        raise InputError(f"{name}: {resolved} is neither a file nor a directory; bind one of these")
+    return UserPath(name, resolved)

@@ -1,0 +1,99 @@
+"""The card of raw bytes, of a file, and of a directory."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pathlib
+import stat
+from typing import Any, Counter, Iterable, List
+
+from .card_text import text_form
+from .show import cut, printable, show, type_name
+
+_ENTRIES = 10_000
+_HEAD = 1 << 16
+_ITEM = 200
+_MAGIC = {
+    b"%PDF-": "PDF",
+    b"\x89PNG": "PNG image",
+    b"\xff\xd8\xff": "JPEG image",
+    b"GIF8": "GIF image",
+    b"PK\x03\x04": "ZIP archive (also DOCX, XLSX, EPUB)",
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "zstandard",
+    b"PAR1": "Parquet",
+    b"ARROW1": "Arrow IPC file",
+    b"SQLite format 3": "SQLite database",
+    b"\x89HDF": "HDF5",
+    b"\x93NUMPY": "NumPy array file",
+    b"\x7fELF": "ELF executable",
+}
+
+
+def bytes_card(value: Any) -> List[str]:
+    """Lines that describe `bytes` or a `bytearray`."""
+    head, tail = bytes(value[:_HEAD]), bytes(value[-_ITEM:])
+    size = f"{type_name(value)}, {len(value):,} bytes, {_content(head, tail, len(value) <= _HEAD)}"
+    last = [f"Last: {show(tail[-80:], _ITEM)}"] if len(value) > _ITEM else []
+    return [size, f"First: {show(head, _ITEM)}", *last]
+
+
+def path_card(path: pathlib.Path) -> List[str]:
+    """Lines that describe a file or a directory."""
+    status = os.stat(path)
+    return _folder(path) if stat.S_ISDIR(status.st_mode) else _file(path, status.st_size)
+
+
+def _content(head: bytes, tail: bytes, whole: bool) -> str:
+    kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "")
+    if kind or not head:
+        return kind or "empty"
+    if b"\x00" in head or not _is_utf8(head):
+        return "binary"
+    return f"UTF-8 text: {text_form(head.decode('utf-8', 'ignore'), tail.decode('utf-8', 'ignore'), whole)}"
+
+
+def _is_utf8(head: bytes) -> bool:
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data"  # the head ends within a character
+    return True
+
+
+def _file(path: pathlib.Path, size: int) -> List[str]:
+    with open(path, "rb") as file:
+        head = file.read(_HEAD)
+        file.seek(max(size - _ITEM, 0))
+        tail = file.read(_ITEM)
+    content = _content(head, tail, size <= _HEAD)
+    first = head.partition(b"\n")[0].decode("utf-8", "replace")
+    start = [f"First line: {show(first, _ITEM)}"] if content.startswith("UTF-8") else []
+    return [f"file {show(str(path), 200)}, {size:,} bytes, {content}", *start]
+
+
+def _folder(path: pathlib.Path) -> List[str]:
+    files = list(itertools.islice(_files(path), _ENTRIES + 1))
+    more = "more than " if len(files) > _ENTRIES else ""
+    files = files[:_ENTRIES]
+    size = sum(map(_size, files))
+    lines = [f"directory {show(str(path), 200)}, {more}{len(files):,} files, {more}{size:,} bytes"]
+    if files:
+        kinds = Counter[str](os.path.splitext(file)[1].lower() or "none" for file in files).most_common(8)
+        lines.append("Extensions: " + ", ".join(f"{printable(cut(name, 30))} {count:,}" for name, count in kinds))
+        lines.append("Files: " + ", ".join(show(os.path.relpath(file, path), 80) for file in sorted(files)[:8]))
+    return lines
+
+
+def _files(path: pathlib.Path) -> Iterable[str]:
+    return (os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
+
+
+def _size(file: str) -> int:
+    try:
+        return os.lstat(file).st_size
+    except OSError:  # gone since it was listed
+        return 0

@@ -1,0 +1,163 @@
+"""A short, safe text for any object: no method of the user's classes runs, and long values are not copied."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import fractions
+import itertools
+import pathlib
+import types
+import uuid
+from typing import Any, Dict, Iterable, List, Tuple, cast
+
+_PLAIN = (bool, type(None), complex, range, datetime.timedelta, decimal.Decimal, fractions.Fraction, uuid.UUID)
+_BRACKETS: Dict[Any, str] = {list: "[]", tuple: "()", set: "{}", frozenset: "{}"}
+_NAMED = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType)
+_DEPTH = 3
+_ITEMS = 12
+_NESTED_ITEMS = 4
+_MAX_BITS = 256
+
+
+def show(value: Any, limit: int = 80, depth: int = _DEPTH) -> str:
+    """At most ``limit`` printable characters on one line, in the manner of `repr`."""
+    try:
+        text = _scalar(value, limit) or _container(value, limit, depth) or _object(value, limit, depth)
+    except Exception:  # what a class of the user's does when it is looked at is its own affair
+        text = f"<{type_name(value)}>"
+    return cut(printable(text).replace("\n", " "), limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """``text``, its end replaced by "…" if it is longer than ``limit``."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """``text`` with control characters, lone surrogates and the like escaped; line feeds stay."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def is_a(value: Any, *kinds: Any) -> bool:
+    """`isinstance` that a lying ``__class__`` does not deceive."""
+    return issubclass(type(value), kinds)
+
+
+def entries(value: Any) -> Iterable[Tuple[Any, Any]]:
+    """The items of a dict, whatever its class makes of them."""
+    return dict[Any, Any].items(value)
+
+
+def type_name(value: Any) -> str:
+    """The class of a value with its module, as far as that helps."""
+    module, name = _class(value)
+    full = name if module in ("builtins", "__main__") else f"{module}.{name}"
+    return cut(printable(full).replace("\n", " "), 80)
+
+
+def library_class(value: Any) -> Tuple[str, str]:
+    """The top-level package of a value's class, and the class's name."""
+    module, name = _class(value)
+    return module.partition(".")[0], name
+
+
+def _class(value: Any) -> Tuple[str, str]:
+    kind = cast(Any, type(value))
+    return str(kind.__module__), str(kind.__qualname__)
+
+
+def word(key: Any) -> str:
+    """A key or column as it reads best: bare if that is clear."""
+    if type(key) is str and 0 < len(key) <= 40 and key.strip() == key and key.isprintable() and "," not in key:
+        return key
+    return show(key, 40)
+
+
+def fields(records: Iterable[Any], limit: int = 30) -> str:
+    """The keys of dicts with the types of their values: "id int, text str (in 9 of 10)"."""
+    types_of: Dict[str, Dict[str, int]] = {}
+    count = 0
+    for record in records:
+        count += 1
+        for key, value in itertools.islice(entries(record), 10 * limit):
+            seen = types_of.setdefault(word(key), {})
+            seen[type_name(value)] = seen.get(type_name(value), 0) + 1
+    named = [_field(key, seen, count) for key, seen in itertools.islice(types_of.items(), limit)]
+    more = [f"{len(types_of) - limit:,} more"] if len(types_of) > limit else []
+    return ", ".join(named + more)
+
+
+def _field(key: str, seen: Dict[str, int], count: int) -> str:
+    times = sum(seen.values())
+    return f"{key} {'|'.join(seen)}" + ("" if times == count else f" (in {times:,} of {count:,})")
+
+
+def _scalar(value: Any, limit: int) -> str:
+    """Empty for what is none."""
+    if is_a(value, str, bytes):
+        base = str if is_a(value, str) else bytes
+        return _quoted(base.__getitem__(value, slice(limit)), base.__len__(value), limit)
+    if type(value) in _PLAIN:
+        return repr(value)
+    if is_a(value, int):
+        bits = int.bit_length(value)
+        return int.__repr__(value) if bits <= _MAX_BITS else f"<int of {bits:,} bits>"
+    if is_a(value, float):
+        return float.__repr__(value)
+    if library_class(value)[0] == "numpy" and hasattr(value, "item"):
+        return show(value.item(), limit)
+    return _moment(value) or _named(value)
+
+
+def _quoted(start: Any, length: int, limit: int) -> str:
+    text = repr(start)
+    return text if length == len(start) and len(text) <= limit else text[:-1][: limit - 1] + "…"
+
+
+def _moment(value: Any) -> str:
+    for base in (datetime.datetime, datetime.date, datetime.time):
+        if is_a(value, base):
+            return base.isoformat(value)
+    return ""
+
+
+def _named(value: Any) -> str:
+    if is_a(value, pathlib.PurePath):
+        return f"Path({pathlib.PurePath.__str__(value)!r})"
+    return f"<{type_name(value)} {value.__name__}>" if type(value) in _NAMED else ""
+
+
+def _container(value: Any, limit: int, depth: int) -> str:
+    items = 0 if depth <= 0 else _ITEMS if depth == _DEPTH else _NESTED_ITEMS
+    if is_a(value, dict):
+        pairs = itertools.islice(entries(value), items)
+        parts = [f"{show(key, 40, 0)}: {show(item, limit // 2, depth - 1)}" for key, item in pairs]
+        return _enclosed("{}", parts, len(dict[Any, Any].keys(value)))
+    for base, brackets in _BRACKETS.items():
+        if is_a(value, base):
+            parts = [show(item, limit // 2, depth - 1) for item in itertools.islice(base.__iter__(value), items)]
+            return _enclosed(brackets, parts, base.__len__(value))
+    return ""
+
+
+def _enclosed(brackets: str, parts: List[str], length: int) -> str:
+    more = [f"… {length - len(parts):,} more"] if length > len(parts) else []
+    return brackets[0] + ", ".join(parts + more) + brackets[1]
+
+
+def _object(value: Any, limit: int, depth: int) -> str:
+    attributes = _attributes(value) if depth > 0 else []
+    parts = [f"{word(name)}={show(item, limit // 2, depth - 1)}" for name, item in attributes[:_NESTED_ITEMS]]
+    more = [f"… {len(attributes) - len(parts):,} more"] if len(attributes) > len(parts) else []
+    return "<" + " ".join([type_name(value), *parts, *more]) + ">"
+
+
+def _attributes(value: Any) -> List[Tuple[Any, Any]]:
+    try:
+        namespace = object.__getattribute__(value, "__dict__")
+    except AttributeError:  # a class with __slots__
+        return []
+    return list(entries(namespace)) if type(namespace) is dict else []
