@@ -1,0 +1,137 @@
+"""A model's reply to what is in it: code blocks, an answer in prose. Pure."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .types import Finish
+
+LANGUAGES = frozenset({"repl", "python", "py", "python3"})
+CALLS = frozenset(f"{a}{op}_query{batched}" for a in ("", "a") for op in ("llm", "rlm") for batched in ("", "_batched"))
+LAST_FENCES = 30
+
+_THOUGHT = re.compile(r"\s*<think>(.*?)(?:</think>\s*|\Z)", re.DOTALL)
+_FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})[ \t]*(?P<tag>[\w+-]*)(?P<rest>[^`\n]*)$")
+_FINAL = re.compile(r"^[ \t]*FINAL\((.*)\)[ \t]*$", re.DOTALL | re.MULTILINE)
+_FINAL_VAR = re.compile(r"^[ \t]*FINAL_VAR\([ \t]*[\"']?(\w+)[\"']?[ \t]*\)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Code to run. ``closed`` is False if the reply ended before the fence did."""
+
+    code: str
+    closed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a reply asks for.
+
+    ``blocks`` are its ```repl and ```python blocks in order; ``finish`` is ``FINAL(...)`` at the start of a line of
+    prose, in a reply without blocks.
+    """
+
+    blocks: tuple[Block, ...]
+    finish: Finish | None = None
+
+
+def split_thought(reply: str) -> tuple[str, str]:
+    """The thought that stands between <think> and </think> at a reply's beginning, and the rest."""
+    thought = _THOUGHT.match(reply)
+    return (thought[1].strip(), reply[thought.end() :]) if thought else ("", reply)
+
+
+def parse(text: str) -> Reply:
+    """Take a reply apart. ``FINAL_VAR(name)`` in prose becomes the block that submits it."""
+    blocks, prose = _split(text)
+    return Reply(blocks) if blocks else _prose_finish(prose)
+
+
+def is_blind(code: str, names: Collection[str]) -> bool:
+    """Whether the code neither names one of ``names`` (bare or as a string) nor makes a sub-call."""
+    wanted = {*names, *CALLS}
+    tree = _tree(code)
+    if tree is None:
+        return not wanted & set(re.findall(r"\w+", code))
+    return not wanted & set(_mentioned(tree))
+
+
+def _mentioned(tree: ast.AST) -> Iterator[Any]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def _split(text: str) -> tuple[tuple[Block, ...], str]:
+    """The runnable blocks, and all text outside of any fence."""
+    lines = text.splitlines()
+    blocks: list[Block] = []
+    prose: list[str] = []
+    at = 0
+    while at < len(lines):
+        fence = _FENCE.match(lines[at])
+        if fence is None:
+            prose.append(lines[at])
+            at += 1
+            continue
+        block, at = _block(lines, at + 1, fence)
+        if fence["tag"].lower() in LANGUAGES and block.code.strip():
+            blocks.append(block)
+    return tuple(blocks), "\n".join(prose)
+
+
+def _block(lines: list[str], start: int, fence: re.Match[str]) -> tuple[Block, int]:
+    """The block that opens before line ``start``, and the number of the line after it.
+
+    A string of the code may hold a fence itself: the block ends at the first fence that leaves complete Python, or at
+    the first one if none does.
+    """
+    ends = [at for at in range(start, len(lines)) if _closes(lines[at], fence["mark"])]
+    if not ends:
+        return Block(_code(lines[start:], fence["indent"]), closed=False), len(lines)
+    complete = (at for at in ends[:LAST_FENCES] if _tree(_code(lines[start:at], fence["indent"])) is not None)
+    end = next(complete, ends[0]) if fence["tag"].lower() in LANGUAGES else ends[0]
+    return Block(_code(lines[start:end], fence["indent"])), end + 1
+
+
+def _closes(line: str, mark: str) -> bool:
+    line = line.strip()
+    return len(line) >= len(mark) and not line.strip(mark[0])
+
+
+def _code(lines: list[str], indent: str) -> str:
+    return "\n".join(line.removeprefix(indent) for line in lines)
+
+
+def _tree(code: str) -> ast.AST | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an invalid escape in the model's code is no concern of ours
+            return ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _prose_finish(prose: str) -> Reply:
+    variable = _FINAL_VAR.search(prose)
+    if variable:
+        return Reply((Block(f"FINAL_VAR({variable[1]!r})"),))
+    final = _FINAL.search(prose)
+    return Reply((), Finish(_literal(final[1].strip()), "prose") if final else None)
+
+
+def _literal(text: str) -> str:
+    """A quoted text without its quotes; everything else as it stands."""
+    try:
+        value = ast.literal_eval(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return text
+    return value if isinstance(value, str) else text
