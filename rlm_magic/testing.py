@@ -1,22 +1,31 @@
-"""Fakes of the engine's ports, for tests without a model, a key or a subkernel."""
+"""Fakes of the engine's ports, for tests without a model, a key or a subkernel.
+
+model = ScriptedModel(["```repl\\nFINAL(len(context))\\n```"])
+answer = asyncio.run(solve(Task("How long?", (variable("context", "abc"),)), fake_harness(model)))
+"""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import tempfile
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ._fake_sandbox import FakeSandbox, Held, fake_open_sandbox
+from .engine.budget import Budget
 from .engine.errors import JournalError, ModelError
 from .engine.events import Event
+from .engine.loop import Harness
+from .engine.ports import Observer
+from .engine.recorder import Recorder
 from .engine.tree import Tree
-from .engine.types import Completion, Message, Price, Usage, Variable
+from .engine.types import Completion, Limits, Message, Price, Usage, Variable
 
-__all__ = ["FakeSandbox", "MemoryJournal", "ScriptedModel", "fake_open_sandbox", "variable"]
+__all__ = ["FakeSandbox", "MemoryJournal", "ScriptedModel", "fake_harness", "fake_open_sandbox", "variable"]
 
 FREE = Price(0.0, 0.0)
 
@@ -112,3 +121,26 @@ def variable(name: str, value: object, *, card: str | None = None, directory: Pa
     """
     words = f"{type(value).__name__}, {len(value):,} characters" if isinstance(value, str) else type(value).__name__
     return Variable(name, card if card is not None else words, Held(value, directory or Path(tempfile.gettempdir())))
+
+
+def fake_harness(
+    model: Any,
+    sub_model: Any = None,
+    *,
+    journal: MemoryJournal | None = None,
+    observers: Iterable[Observer] = (),
+    limits: Limits | None = None,
+    header: Mapping[str, Any] | None = None,
+    **ports: Any,
+) -> Harness:
+    """A `Harness` whose sandbox is the fake one; ``ports`` replaces any other field of it."""
+    recorder = Recorder(journal or MemoryJournal(), observers, time.monotonic)
+    given: dict[str, Any] = {
+        "model": model,
+        "sub_model": sub_model or model,
+        "open_sandbox": fake_open_sandbox(),
+        "recorder": recorder,
+        "budget": Budget(limits or Limits(), time.monotonic),
+        "header": header or {},
+    }
+    return Harness(**{**given, **ports})

@@ -1,0 +1,239 @@
+"""The conversation of one root model with its session: a reply, its cells, what they did, the next reply."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from . import prompt
+from .budget import LEAST_OUTPUT, ROOT_OUTPUT, estimate
+from .errors import EmptyReply
+from .harness import Harness, Place
+from .parse import is_blind, parse
+from .ports import Sandbox
+from .prompt import Exchange, Left, Ran
+from .request import Span, beside, opened, running, send
+from .subcalls import CellCalls, Solve
+from .types import CellResult, Completion, Decision, Finish, Json, Message, Task, Usage
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What one reply led to; ``code`` is all that ran."""
+
+    ran: list[Ran] = field(default_factory=list[Ran])
+    notes: list[str] = field(default_factory=list[str])
+    code: str = ""
+    finish: Finish | None = None
+
+
+class Conversation:
+    """One RLM's turns.
+
+    Attributes:
+        node: the RLM's node in the record, set before `run`.
+        partial: the unfinished answer that the session last held.
+    """
+
+    def __init__(self, task: Task, harness: Harness, place: Place, solve: Solve) -> None:
+        self.node = ""
+        self.partial: Json = None
+        self._task = task
+        self._harness = harness
+        self._place = place
+        self._solve = solve
+        self._opening: tuple[Message, ...] = ()
+        self._exchanges: list[Exchange] = []
+        self._folded = 0
+        self._cells = 0
+        self._empty = 0
+        self._complained = False
+        self._answer_now = False
+
+    def messages(self) -> list[Message]:
+        """The messages so far, as the next request has them."""
+        return prompt.conversation(self._opening, self._exchanges, self._folded)
+
+    async def run(self) -> Finish | str:
+        """Talk until an answer is accepted; else the reason why there is none.
+
+        Raises:
+            LimitReached: the ledger refused the next turn. RunError: the run cannot go on.
+        """
+        self._opening = self._open()
+        window = prompt.sub_call_capacity(self._harness.sub_model.window)
+        async with (
+            self._harness.open_sandbox(self.node, recursive=self._recursive, window=window) as sandbox,
+            running(sandbox.bind(self._task.variables)) as binding,
+        ):
+            for number in range(1, self._harness.limits.turns + 1):
+                finish = await self._turn(number, sandbox, binding)
+                if finish is not None:
+                    return finish
+                if self._answer_now:
+                    return "the user asked for an answer now"
+        return f"turns={self._harness.limits.turns} are used up: raise turns to go further"
+
+    @property
+    def _recursive(self) -> bool:
+        return self._place.depth + 1 < self._harness.limits.depth
+
+    def _open(self) -> tuple[Message, ...]:
+        model = self._place.model
+        return prompt.opening(
+            self._task.query,
+            self._task.variables,
+            self._left(1),
+            root_window=model.window,
+            sub_window=self._harness.sub_model.window,
+            recursive=self._recursive,
+            notes=model.notes,
+        )
+
+    def _left(self, turn: int) -> Left:
+        # What siblings leave to a sub-RLM differs from run to run: its prompts must not.
+        calls = None if self._place.depth else self._harness.budget.calls_left
+        return Left(turn, self._harness.limits.turns, calls)
+
+    def _span(self, parent: str, kind: str, **fields: Any) -> AbstractContextManager[Span]:
+        return opened(self._harness.recorder, parent, kind, depth=self._place.depth, **fields)
+
+    async def _turn(self, number: int, sandbox: Sandbox, binding: asyncio.Task[None]) -> Finish | None:
+        with self._span(self.node, "turn", label=f"turn {number}", number=number) as span:
+            completion = await beside(self._complete(span.node), binding)
+            await binding
+            turn = await self._act(span.node, completion, sandbox)
+            if turn.finish is not None and self._accepted(turn, number):
+                return turn.finish
+            self._remember(completion.text, turn, number)
+        return None
+
+    async def _complete(self, node: str) -> Completion:
+        """The root's next reply; a single empty one passes as a reply without code."""
+        harness, model = self._harness, self._place.model
+        messages = self.messages()
+        tokens = estimate(messages)
+        room = max(LEAST_OUTPUT, model.window - tokens)
+        reservation = await harness.budget.reserve(tokens, min(ROOT_OUTPUT, model.window // 4, room), model.price)
+        harness.recorder.phase(node, "thinking")
+        try:
+            completion = await send(harness, node, model, messages, reservation)
+        except EmptyReply:
+            self._empty += 1
+            if self._empty > 1:
+                raise
+            return Completion("", Usage(), model.name)
+        self._empty = 0
+        return completion
+
+    async def _act(self, node: str, completion: Completion, sandbox: Sandbox) -> _Turn:
+        """Run the reply's blocks, until one fails or submits."""
+        reply = parse(completion.text)
+        blocks = list(reply.blocks)
+        turn = _Turn(finish=reply.finish)
+        if blocks and not blocks[-1].closed and completion.finish_reason == "length":
+            blocks.pop()
+            turn.notes.append(prompt.CUT_REPLY)
+        elif not blocks and reply.finish is None:
+            turn.notes.append(prompt.NO_CODE if completion.text else prompt.EMPTY_REPLY)
+        for block in blocks:
+            ran = await self._cell(node, block.code, sandbox)
+            turn.ran.append(ran)
+            turn.code += f"{block.code}\n"
+            turn.finish = ran.result.finish
+            if turn.finish is not None or self._answer_now or ran.result.status not in ("ok", "skipped"):
+                break
+        if len(turn.ran) < len(blocks):
+            turn.notes.insert(0, prompt.NOT_RUN)
+        return turn
+
+    def _accepted(self, turn: _Turn, number: int) -> bool:
+        """Whether the answer stands; else the remark that says why not is in the turn's notes."""
+        assert turn.finish is not None
+        names = {"context", *(variable.name for variable in self._task.variables)}
+        if number == 1 and self._task.variables and is_blind(turn.code, names):
+            complaint = prompt.BLIND
+        elif self._place.depth == 0 and not self._complained:
+            complaint = self._harness.check(turn.finish.value)
+            self._complained = bool(complaint)
+        else:
+            return True
+        if complaint:
+            turn.notes.append(f"Your answer was not accepted: {complaint}.")
+        return not complaint
+
+    def _remember(self, text: str, turn: _Turn, number: int) -> None:
+        window = self._place.model.window
+        cap = prompt.output_cap(window)
+        observation = prompt.observation(turn.ran, self._left(number + 1), cap=cap, notes=turn.notes)
+        self._exchanges.append(Exchange(text or "(no reply)", observation, prompt.stub(turn.ran, number)))
+        self._folded = prompt.fold(self._opening, self._exchanges, self._folded, prompt.history_limit(window))
+
+    async def _cell(self, turn: str, proposed: str, sandbox: Sandbox) -> Ran:
+        recorder = self._harness.recorder
+        with self._span(turn, "exec", label=proposed) as span:
+            recorder.patch(span.node, code=recorder.body(span.node, proposed))
+            decision = await self._decision(span.node, proposed)
+            if decision.action != "run":
+                self._answer_now = decision.action == "answer"
+                span.end("skipped")
+                return Ran(CellResult("skipped"), note=decision.note)
+            edited = decision.code if decision.code != proposed else ""
+            if edited:
+                recorder.patch(span.node, code_proposed=recorder.body(span.node, proposed))
+                recorder.patch(span.node, code=recorder.body(span.node, edited))
+            result = await self._execute(span, decision.code, sandbox)
+            return Ran(result, self._index(result), edited, decision.note)
+
+    async def _decision(self, node: str, code: str) -> Decision:
+        """What the gate says; the clock stops while it waits for a person."""
+        async with running(self._harness.gate.cell(node, code)) as asked:
+            await asyncio.sleep(0)
+            if not asked.done():
+                self._harness.recorder.phase(node, "paused")
+            with self._harness.budget.deadline.paused():
+                decision = await asked
+        self._record_human(node, decision, code)
+        return decision
+
+    def _record_human(self, node: str, decision: Decision, proposed: str) -> None:
+        edited = decision.action == "run" and decision.code != proposed
+        if edited:
+            self._harness.recorder.human(node, "edit")
+        if decision.action != "run" or decision.note:
+            action = "hint" if decision.action == "run" else decision.action
+            self._harness.recorder.human(node, action, decision.note)
+
+    async def _execute(self, span: Span, code: str, sandbox: Sandbox) -> CellResult:
+        harness = self._harness
+        harness.recorder.phase(span.node, "executing")
+        async with CellCalls(harness, span.node, self._place, self._solve) as calls:
+            result = await calls.guard(sandbox.run(code, calls.handle, seconds=harness.limits.cell_seconds))
+        if result.partial is not None:
+            self.partial = result.partial
+        span.end("ok" if result.status == "ok" else "error", calls=calls.count, **self._fields(span.node, result))
+        return result
+
+    def _fields(self, node: str, result: CellResult) -> dict[str, Any]:
+        recorder = self._harness.recorder
+        cap = prompt.output_cap(self._place.model.window)
+        return {
+            "output": recorder.body(node, result.output),
+            "output_chars": result.output_chars,
+            "shown_chars": prompt.shown_chars(result, cap),
+            "error": asdict(result.error) if result.error else None,
+            "changes": [asdict(change) for change in result.changes],
+            "rich": [{mime: recorder.body(node, text) for mime, text in rich.data.items()} for rich in result.rich],
+            "seconds": result.seconds,
+            "lost": result.lost,
+        }
+
+    def _index(self, result: CellResult) -> int | None:
+        """The cell's place in the session's `history`, which starts anew with the session."""
+        if result.lost:
+            self._cells = 0
+            return None
+        self._cells += 1
+        return self._cells - 1

@@ -1,0 +1,132 @@
+"""One model request, from its reservation to its record; and the nodes of the record as spans of code."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from .budget import Reservation
+from .errors import EmptyReply, LimitReached
+from .events import usage_field
+from .harness import Harness
+from .parse import split_thought
+from .ports import Model
+from .recorder import Recorder
+from .types import Completion, Message
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Span:
+    """An open node; `end` says how it closes when its block is left without an exception."""
+
+    node: str
+    status: str = "ok"
+    fields: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def end(self, status: str, **fields: Any) -> None:
+        self.status = status
+        self.fields.update(fields)
+
+
+@contextmanager
+def opened(
+    recorder: Recorder, parent: str | None, kind: str, *, depth: int, label: str = "", **fields: Any
+) -> Generator[Span]:
+    """Open a node for the length of a block; it closes exactly once, whatever happens."""
+    span = Span(recorder.open(parent, kind, depth=depth, label=" ".join(label[:500].split()), **fields))
+    try:
+        yield span
+    except asyncio.CancelledError:
+        span.end("stopped")
+        raise
+    except LimitReached as limit:
+        span.end("limit", reason=str(limit))
+        raise
+    except BaseException as error:
+        span.end("error", error={"name": type(error).__name__, "message": str(error)})
+        raise
+    finally:
+        recorder.close(span.node, span.status, **span.fields)
+
+
+async def send(
+    harness: Harness, node: str, model: Model, messages: Sequence[Message], reservation: Reservation
+) -> Completion:
+    """Make a reserved request at an open node. A thought at the reply's beginning moves to its ``reasoning``.
+
+    Raises:
+        ModelError: the model did not answer. JournalError: the record could not be written.
+    """
+    recorder = harness.recorder
+    sent, usage = False, None
+    try:
+        recorder.patch(node, model=model.name, prompt=recorder.prompt(node, messages))
+        await recorder.written()
+        async with harness.requests:
+            sent = True
+            completion = await model.complete(messages, max_tokens=reservation.max_tokens)
+        usage = completion.usage
+    finally:
+        if sent:
+            harness.budget.settle(reservation, usage)
+        else:
+            harness.budget.release(reservation)
+    completion = _without_thought(completion)
+    recorder.patch(node, **_reply_fields(recorder, node, completion))
+    await recorder.written()
+    if not completion.text.strip():
+        raise EmptyReply(f"{model.name} answered nothing ({completion.finish_reason})")
+    return completion
+
+
+def _without_thought(completion: Completion) -> Completion:
+    thought, text = split_thought(completion.text)
+    return replace(completion, text=text, reasoning=completion.reasoning or thought)
+
+
+def _reply_fields(recorder: Recorder, node: str, completion: Completion) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "reply": recorder.body(node, completion.text),
+        "model": completion.model,
+        "finish_reason": completion.finish_reason,
+        "usage": usage_field(completion.usage),
+    }
+    if completion.reasoning:
+        fields["reasoning"] = recorder.body(node, completion.reasoning)
+    if completion.retries:
+        fields["retries"] = list(completion.retries)
+    return fields
+
+
+async def beside(work: Coroutine[Any, Any, T], watched: asyncio.Future[Any]) -> T:
+    """Do the work, unless ``watched`` fails meanwhile: then end the work and raise that."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task, watched}, return_when=asyncio.FIRST_COMPLETED)
+        if watched.done():
+            watched.result()
+        return await task
+    finally:
+        await end(task)
+
+
+async def end(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel what is not done and wait for its end; how it ended is of no interest any more."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def running(work: Coroutine[Any, Any, T]) -> AsyncGenerator[asyncio.Task[T]]:
+    """Do the work in the background of a block, which ends it."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield task
+    finally:
+        await end(task)

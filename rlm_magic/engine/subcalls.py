@@ -1,0 +1,194 @@
+"""The sub-calls of one cell: plain model calls, and sub-RLMs one level down."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from . import prompt as prompts
+from .budget import LEAST_OUTPUT, SUB_OUTPUT, estimate
+from .errors import AuthError, JournalError, LimitReached, RunError, SubCallFailed
+from .harness import LIVE_SANDBOXES, Harness, Place
+from .ports import Model
+from .request import beside, end, opened, send
+from .types import Answer, SubCall, SubReply, Task, ValueFile, Variable
+
+T = TypeVar("T")
+Solve: TypeAlias = Callable[[Task, Harness, Place], Awaitable[Answer]]
+
+OVER = "the cell has ended: make sub-calls inside a cell and wait for them there"
+AGGREGATE = "make no more sub-calls: aggregate in Python what you have, and submit"
+
+
+class CellCalls:
+    """Answers what one cell asks for; leaving it ends every call that is still under way.
+
+    ``handle`` never raises for a failed item. What must end the run instead (a refused key, a record that cannot be
+    written) comes out of `guard`.
+    """
+
+    def __init__(self, harness: Harness, node: str, place: Place, solve: Solve) -> None:
+        self.count = 0
+        self._harness = harness
+        self._node = node
+        self._place = place
+        self._solve = solve
+        self._open = True
+        self._pending: set[asyncio.Task[list[SubReply]]] = set()
+        self._fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def __aenter__(self) -> CellCalls:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._open = False
+        await end(self._fatal, *self._pending)
+
+    async def guard(self, work: Any) -> Any:
+        """Await the cell, and end it when a sub-call fails in a way that ends the run."""
+        return await beside(work, self._fatal)
+
+    async def handle(self, call: SubCall) -> list[SubReply]:
+        """Answer a call of the cell's code: one reply for each prompt, in order."""
+        if not self._open:
+            return [SubReply(error=OVER)] * len(call.prompts)
+        task = asyncio.create_task(self._answer(call))
+        self._pending.add(task)
+        if len(self._pending) == 1:
+            self._harness.recorder.phase(self._node, "waiting")
+        try:
+            return await task
+        finally:
+            self._pending.discard(task)
+            if not self._pending and self._open:
+                self._harness.recorder.phase(self._node, "executing")
+
+    async def _answer(self, call: SubCall) -> list[SubReply]:
+        if not call.batch:
+            return [await self._item(self._node, call, i) for i in range(len(call.prompts))]
+        chars = sum(map(len, call.prompts))
+        label = f"{call.op} × {len(call.prompts)}"
+        with opened(
+            self._harness.recorder,
+            self._node,
+            "batch",
+            depth=self._place.depth,
+            label=label,
+            n=len(call.prompts),
+            chars=chars,
+        ) as span:
+            replies = await _each(len(call.prompts), self._workers(call), lambda i: self._item(span.node, call, i))
+            failed = sum(reply.error is not None for reply in replies)
+            span.end("ok" if not failed else "error" if failed == len(replies) else "partial", failed=failed)
+        return replies
+
+    def _workers(self, call: SubCall) -> int:
+        return LIVE_SANDBOXES if self._recursive(call) else self._harness.limits.concurrency
+
+    def _recursive(self, call: SubCall) -> bool:
+        return call.op == "rlm" and self._place.depth + 1 < self._harness.limits.depth
+
+    async def _item(self, parent: str, call: SubCall, index: int) -> SubReply:
+        self.count += 1
+        try:
+            return SubReply(text=await self._text(parent, call, index))
+        except LimitReached as limit:
+            return SubReply(error=f"{limit}; {AGGREGATE}")
+        except (AuthError, JournalError) as error:
+            return self._end_run(error)
+        except (SubCallFailed, RunError) as error:
+            return SubReply(error=str(error))
+        except Exception as error:
+            return self._end_run(error)
+
+    def _end_run(self, error: Exception) -> SubReply:
+        if not self._fatal.done():
+            self._fatal.set_exception(error)
+        return SubReply(error="the run is ending")
+
+    async def _text(self, parent: str, call: SubCall, index: int) -> str:
+        if self._fatal.done():
+            raise SubCallFailed("the run is ending")
+        model = self._model(call.model)
+        prompt, context = call.prompts[index], call.contexts[index]
+        if self._recursive(call):
+            return await self._rlm(parent, prompt, context, model)
+        if context is not None:
+            raise SubCallFailed("this is the last depth: put the context into the prompt")
+        return await self._llm(parent, prompt, model)
+
+    def _model(self, name: str | None) -> Model:
+        models = (self._harness.sub_model, self._harness.model)
+        for model in models:
+            if name in (None, model.name):
+                return model
+        names = " or ".join(dict.fromkeys(f"{model.name!r}" for model in models))
+        raise SubCallFailed(f"model={name!r} is not part of this run: give {names}, or none")
+
+    async def _llm(self, parent: str, prompt: str, model: Model) -> str:
+        messages = prompts.sub_call(prompt)
+        tokens = estimate(messages)
+        room = model.window - tokens
+        if room < LEAST_OUTPUT:
+            takes = prompts.sub_call_capacity(model.window)
+            raise SubCallFailed(
+                f"the prompt has {len(prompt):,} characters, {model.name} takes about {takes:,}: split it"
+            )
+        reservation = await self._harness.budget.reserve(tokens, min(SUB_OUTPUT, room), model.price)
+        with opened(self._harness.recorder, parent, "llm", depth=self._place.depth + 1, label=prompt) as span:
+            completion = await send(self._harness, span.node, model, messages, reservation)
+        return completion.text
+
+    async def _rlm(self, parent: str, prompt: str, context: Variable | None, model: Model) -> str:
+        self._harness.budget.require_call()
+        depth = self._place.depth + 1
+        async with self._harness.sandboxes[depth]:
+            with _child_task(prompt, context) as task:
+                answer = await self._solve(task, self._harness, Place(model, parent, depth, prompt))
+        if answer.outcome not in ("answered", "forced"):
+            raise SubCallFailed(answer.reason)
+        return prompts.as_text(answer.value)
+
+
+@dataclass(frozen=True, slots=True)
+class _PromptSource:
+    """A prompt that becomes the context of a sub-RLM."""
+
+    prompt: str
+    path: Path
+
+    def file(self) -> ValueFile:
+        data = self.prompt.encode("utf-8", "surrogatepass")
+        self.path.write_bytes(data)
+        return ValueFile(str(self.path), "text", len(data))
+
+
+@contextmanager
+def _child_task(prompt: str, context: Variable | None) -> Generator[Task]:
+    if context is not None:
+        yield Task(prompt, (replace(context, name="context", trusted=False),))
+        return
+    with tempfile.TemporaryDirectory(prefix="rlm-") as folder:
+        card = f"str, {len(prompt):,} characters, {prompt.count(chr(10)) + 1:,} lines: the request itself"
+        variable = Variable("context", card, _PromptSource(prompt, Path(folder, "prompt.txt")), trusted=False)
+        yield Task(prompts.child_query(prompt), (variable,))
+
+
+async def _each(count: int, workers: int, work: Callable[[int], Awaitable[T]]) -> list[T]:
+    """The results of ``work`` for 0 to count - 1, in order, by so many workers at once."""
+    results: dict[int, T] = {}
+    numbers = iter(range(count))
+
+    async def worker() -> None:
+        for number in numbers:
+            results[number] = await work(number)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(count, workers)):
+            group.create_task(worker())
+    return [results[number] for number in range(count)]
