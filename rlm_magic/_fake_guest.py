@@ -162,6 +162,8 @@ class FakeGuest:
     def _ask(
         self, op: Any, prompts: Sequence[str], contexts: Sequence[object], model: str | None, *, batch: bool
     ) -> list[SubReply]:
+        if isinstance(prompts, str):
+            raise TypeError("a batch takes a list of prompts, not one str")
         pairs = [self._with_context(str(p), c) for p, c in zip(prompts, contexts, strict=True)]
         call = SubCall(op, tuple(p for p, _ in pairs), tuple(c for _, c in pairs), model, batch)
         try:
