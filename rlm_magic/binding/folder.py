@@ -80,8 +80,8 @@ class PrivateFolder:
             raise self._explained(error, size) from error
 
     def remove(self, path: Path) -> None:
-        """Remove one file; no error if it is gone."""
-        if self._owner == os.getpid():
+        """Remove one file; no error if it is gone. A forked child removes none of its parent's."""
+        if self._owner == os.getpid() and path.parent == self._path:
             path.unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ def _sweep(parent: Path) -> None:
     for path in parent.glob(PREFIX + "*"):
         with contextlib.suppress(OSError):
             status = path.lstat()
-            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and time.time() - status.st_ctime > _YOUNG:
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and time.time() - status.st_mtime > _YOUNG:
                 _remove_if_unlocked(path)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Counter, List, Tuple
 from .card_path import bytes_card, path_card
 from .card_table import table_card
 from .card_text import text_card
-from .show import cut, entries, fields, is_a, printable, show, type_name
+from .show import cut, entries, fields, is_a, listed, printable, show, type_name
 
 LIMIT = 1000
 # Items of a container that are looked at, and how much of one is shown.
@@ -63,18 +63,19 @@ def _dict_card(value: Any) -> List[str]:
     values = [item for _, item in pairs]
     lines = [f"{type_name(value)}, {_counted(length, 'key')}{_kinds(values, length)}"]
     if length <= _SMALL_DICT:
-        return lines + [f"{show(key, 60)}: {show(item, 120)}" for key, item in pairs]
+        room = max(_SMALL_DICT, 850 // max(length, 1))
+        return lines + [cut(f"{show(key, 60)}: {show(item, room)}", room) for key, item in pairs]
     return [
         *lines,
         *_inner(values, length, "values"),
-        "First keys: " + ", ".join(show(key, 60) for key, _ in pairs[:8]),
+        f"First keys: {listed([show(key, 60) for key, _ in pairs[:8]])}",
         f"First value: {show(values[0], _ITEM)}",
     ]
 
 
 def _sampled(value: Any, base: Any, length: int) -> List[Any]:
     """Some items; of a sequence the first and last among them."""
-    if length <= _SAMPLE or base in (set, frozenset):
+    if length <= _SAMPLE or not hasattr(base, "__getitem__"):
         return [*itertools.islice(base.__iter__(value), _SAMPLE)]
     return [base.__getitem__(value, i * (length - 1) // (_SAMPLE - 1)) for i in range(_SAMPLE)]
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import pathlib
 import stat
-from typing import Any, Counter, Iterable, List
+import time
+from typing import Any, Counter, Dict, Iterator, List, Tuple
 
 from .card_text import text_form
-from .show import cut, printable, show, type_name
+from .show import listed, show, type_name
 
+# Files that are looked at, and seconds for it.
 _ENTRIES = 10_000
+_SECONDS = 0.5
 _HEAD = 1 << 16
 _ITEM = 200
 _MAGIC = {
@@ -76,24 +78,43 @@ def _file(path: pathlib.Path, size: int) -> List[str]:
 
 
 def _folder(path: pathlib.Path) -> List[str]:
-    files = list(itertools.islice(_files(path), _ENTRIES + 1))
-    more = "more than " if len(files) > _ENTRIES else ""
-    files = files[:_ENTRIES]
-    size = sum(map(_size, files))
-    lines = [f"directory {show(str(path), 200)}, {more}{len(files):,} files, {more}{size:,} bytes"]
+    files, complete = _files(str(path))
+    least = "" if complete else "at least "
+    size = sum(files.values())
+    lines = [f"directory {show(str(path), 200)}, {least}{len(files):,} files, {least}{size:,} bytes"]
     if files:
         kinds = Counter[str](os.path.splitext(file)[1].lower() or "none" for file in files).most_common(8)
-        lines.append("Extensions: " + ", ".join(f"{printable(cut(name, 30))} {count:,}" for name, count in kinds))
-        lines.append("Files: " + ", ".join(show(os.path.relpath(file, path), 80) for file in sorted(files)[:8]))
+        lines.append("Extensions: " + listed([f"{show(name, 30)[1:-1]} {count:,}" for name, count in kinds]))
+        lines.append("Files: " + listed([show(os.path.relpath(file, path), 80) for file in sorted(files)[:8]]))
     return lines
 
 
-def _files(path: pathlib.Path) -> Iterable[str]:
-    return (os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
+def _files(top: str) -> Tuple[Dict[str, int], bool]:
+    """Files below a directory with their sizes, and whether these are all; a large tree is left early."""
+    deadline = time.monotonic() + _SECONDS
+    sizes: Dict[str, int] = {}
+    folders = [top]
+    while folders:
+        for entry in _scan(folders.pop()):
+            if time.monotonic() > deadline or len(sizes) >= _ENTRIES:
+                return sizes, False
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+            else:
+                sizes[entry.path] = _size(entry)
+    return sizes, True
 
 
-def _size(file: str) -> int:
+def _scan(folder: str) -> "Iterator[os.DirEntry[str]]":
     try:
-        return os.lstat(file).st_size
-    except OSError:  # gone since it was listed
+        with os.scandir(folder) as entries:
+            yield from entries
+    except OSError:  # gone, or not to be read
+        return
+
+
+def _size(entry: "os.DirEntry[str]") -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except OSError:
         return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
-from .show import library_class, show, word
+from .show import library_class, listed, show, word
 
 # Rows in which nulls are counted, columns that are named.
 _ROWS = 10_000
@@ -67,8 +67,8 @@ def _numpy_array(array: Any) -> List[str]:
 def _columns(named: Iterable[Tuple[Any, Any, int]], columns: int, seen: int, rows: int) -> str:
     where = "" if seen == rows else f" of the first {seen:,}"
     parts = [f"{word(name)} {type_}" + (f" ({nulls:,}{where} null)" if nulls else "") for name, type_, nulls in named]
-    more = [f"{columns - _COLUMNS:,} more"] if columns > _COLUMNS else []
-    return f"Columns: {', '.join(parts + more)}"
+    more = f" (and {columns - _COLUMNS:,} beyond these)" if columns > _COLUMNS else ""
+    return f"Columns: {listed(parts, 450)}{more}"
 
 
 def _ends(item: Callable[[int], Any], count: int) -> List[str]:

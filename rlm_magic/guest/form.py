@@ -12,7 +12,7 @@ import json
 import re
 from typing import Any, Callable, Counter, List, NamedTuple, Optional, Tuple
 
-from .show import cut, fields, is_a, printable, show, word
+from .show import cut, fields, is_a, listed, printable, show, word
 
 
 class Sample(NamedTuple):
@@ -127,7 +127,7 @@ def _labelled(sample: Sample) -> Optional[Form]:
     common, hits = labels.most_common(1)[0]
     if len(lines) < 3 or len(common) < 2 or hits < 0.8 * len(lines):
         return None
-    return Form(f"lines of labelled fields: {', '.join(common)}", first=0)
+    return Form(f"lines of labelled fields: {listed([*common])}", first=0)
 
 
 def _table(sample: Sample) -> Optional[Form]:
@@ -137,7 +137,7 @@ def _table(sample: Sample) -> Optional[Form]:
         if width < 2 or sum(len(row) == width for row in rows) < _MOST * len(rows):
             continue
         if len(rows) > 2 and _is_header(rows):
-            columns = ", ".join(map(word, rows[0]))
+            columns = listed([*map(word, rows[0])])
             return Form(f"{name}, {width} columns: {columns}", first=1, records=_count_rows(sample, delimiter, 1))
         if len(rows) > 4 and any(map(_NUMBER.match, itertools.chain.from_iterable(rows))):
             words = f"{name}, {width} columns, no header line"
@@ -178,7 +178,7 @@ def _markup(sample: Sample) -> Optional[Form]:
     if sum(tags.values()) < 3:
         return None
     name = "HTML" if re.match(r"(?i)<!doctype html|<html", start) else "XML or HTML"
-    return Form(f"{name}; commonest tags: {', '.join(tag for tag, _ in tags.most_common(8))}")
+    return Form(f"{name}; commonest tags: {listed([tag for tag, _ in tags.most_common(8)])}")
 
 
 def _code(sample: Sample) -> Optional[Form]:
@@ -202,7 +202,7 @@ def _headings(sample: Sample) -> Optional[Form]:
     if len(found) < 2:
         return None
     count = f"{len(found):,} headings" if sample.whole else "headings"
-    return Form(f"{name}; {count}, such as {', '.join(show(heading, 40) for heading in _spread(found, 6))}")
+    return Form(f"{name}; {count}, such as {listed([show(heading, 40) for heading in _spread(found, 6)])}")
 
 
 def _prose(sample: Sample) -> Optional[Form]:

@@ -18,6 +18,12 @@ _DEPTH = 3
 _ITEMS = 12
 _NESTED_ITEMS = 4
 _MAX_BITS = 256
+# Keys of one record that are looked at.
+_KEYS = 200
+# A text from this length on is worth a word.
+_LONG = 200
+# Libraries whose arrays and tables may be asked for their shape.
+_SHAPED = ("numpy", "pandas", "polars", "pyarrow")
 
 
 def show(value: Any, limit: int = 80, depth: int = _DEPTH) -> str:
@@ -76,23 +82,42 @@ def word(key: Any) -> str:
     return show(key, 40)
 
 
-def fields(records: Iterable[Any], limit: int = 30) -> str:
-    """The keys of dicts with the types of their values: "id int, text str (in 9 of 10)"."""
-    types_of: Dict[str, Dict[str, int]] = {}
+def fields(records: Iterable[Any]) -> str:
+    """The keys of dicts with the types of their values: "id int, text str up to 4,096 characters (in 9 of 10)"."""
+    found: Dict[str, _Field] = {}
     count = 0
     for record in records:
         count += 1
-        for key, value in itertools.islice(entries(record), 10 * limit):
-            seen = types_of.setdefault(word(key), {})
-            seen[type_name(value)] = seen.get(type_name(value), 0) + 1
-    named = [_field(key, seen, count) for key, seen in itertools.islice(types_of.items(), limit)]
-    more = [f"{len(types_of) - limit:,} more"] if len(types_of) > limit else []
-    return ", ".join(named + more)
+        for key, value in itertools.islice(entries(record), _KEYS):
+            found.setdefault(word(key), _Field()).add(value)
+    return listed([f"{key} {field.words(count)}" for key, field in found.items()])
 
 
-def _field(key: str, seen: Dict[str, int], count: int) -> str:
-    times = sum(seen.values())
-    return f"{key} {'|'.join(seen)}" + ("" if times == count else f" (in {times:,} of {count:,})")
+class _Field:
+    """What the values of one key have in common."""
+
+    def __init__(self) -> None:
+        self._types: Dict[str, int] = {}
+        self._longest = 0
+
+    def add(self, value: Any) -> None:
+        name = type_name(value)
+        self._types[name] = self._types.get(name, 0) + 1
+        if is_a(value, str):
+            self._longest = max(self._longest, str.__len__(value))
+
+    def words(self, count: int) -> str:
+        seen = sum(self._types.values())
+        length = f" up to {self._longest:,} characters" if self._longest > _LONG else ""
+        return "|".join(self._types) + length + ("" if seen == count else f" (in {seen:,} of {count:,})")
+
+
+def listed(parts: List[str], limit: int = 300) -> str:
+    """Parts separated by commas, as many as fit into ``limit`` characters, and the number of the others."""
+    ends = itertools.accumulate(len(part) + 2 for part in parts)
+    fitting = sum(end <= limit for end in ends) or 1
+    more = [f"… {len(parts) - fitting:,} more"] if len(parts) > fitting else []
+    return ", ".join(parts[:fitting] + more)
 
 
 def _scalar(value: Any, limit: int) -> str:
@@ -107,7 +132,7 @@ def _scalar(value: Any, limit: int) -> str:
         return int.__repr__(value) if bits <= _MAX_BITS else f"<int of {bits:,} bits>"
     if is_a(value, float):
         return float.__repr__(value)
-    if library_class(value)[0] == "numpy" and hasattr(value, "item"):
+    if library_class(value)[0] == "numpy" and getattr(value, "shape", None) == ():
         return show(value.item(), limit)
     return _moment(value) or _named(value)
 
@@ -149,6 +174,8 @@ def _enclosed(brackets: str, parts: List[str], length: int) -> str:
 
 
 def _object(value: Any, limit: int, depth: int) -> str:
+    if library_class(value)[0] in _SHAPED and hasattr(value, "shape"):
+        return f"<{type_name(value)} of shape {value.shape}>"
     attributes = _attributes(value) if depth > 0 else []
     parts = [f"{word(name)}={show(item, limit // 2, depth - 1)}" for name, item in attributes[:_NESTED_ITEMS]]
     more = [f"… {len(attributes) - len(parts):,} more"] if len(attributes) > len(parts) else []
