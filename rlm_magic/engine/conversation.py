@@ -7,13 +7,14 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from . import prompt
+from . import observation, prompt
 from .budget import LEAST_OUTPUT, ROOT_OUTPUT, estimate
 from .errors import EmptyReply
 from .harness import Harness, Place
+from .observation import Left, Ran
 from .parse import is_blind, parse
 from .ports import Sandbox
-from .prompt import Exchange, Left, Ran
+from .prompt import Exchange
 from .request import Span, beside, opened, running, send
 from .subcalls import CellCalls, Solve
 from .types import CellResult, Completion, Decision, Finish, Json, Message, Task, Usage
@@ -21,8 +22,10 @@ from .types import CellResult, Completion, Decision, Finish, Json, Message, Task
 
 @dataclass(slots=True)
 class _Turn:
-    """What one reply led to; ``code`` is all that ran."""
+    """What one reply led to; ``code`` is all that ran, ``cap`` the characters shown of a block's output."""
 
+    node: str
+    cap: int
     ran: list[Ran] = field(default_factory=list[Ran])
     notes: list[str] = field(default_factory=list[str])
     code: str = ""
@@ -132,21 +135,22 @@ class Conversation:
         """Run the reply's blocks, until one fails or submits."""
         reply = parse(completion.text)
         blocks = list(reply.blocks)
-        turn = _Turn(finish=reply.finish)
+        cap = observation.block_cap(prompt.output_cap(self._place.model.window), len(blocks))
+        turn = _Turn(node, cap, finish=reply.finish)
         if blocks and not blocks[-1].closed and completion.finish_reason == "length":
             blocks.pop()
-            turn.notes.append(prompt.CUT_REPLY)
+            turn.notes.append(observation.CUT_REPLY)
         elif not blocks and reply.finish is None:
-            turn.notes.append(prompt.NO_CODE if completion.text else prompt.EMPTY_REPLY)
+            turn.notes.append(observation.NO_CODE if completion.text else observation.EMPTY_REPLY)
         for block in blocks:
-            ran = await self._cell(node, block.code, sandbox)
+            ran = await self._cell(turn, block.code, sandbox)
             turn.ran.append(ran)
-            turn.code += f"{block.code}\n"
+            turn.code += f"{ran.edited or block.code}\n"
             turn.finish = ran.result.finish
             if turn.finish is not None or self._answer_now or ran.result.status not in ("ok", "skipped"):
                 break
         if len(turn.ran) < len(blocks):
-            turn.notes.insert(0, prompt.NOT_RUN)
+            turn.notes.insert(0, observation.NOT_RUN)
         return turn
 
     def _accepted(self, turn: _Turn, number: int) -> bool:
@@ -154,7 +158,7 @@ class Conversation:
         assert turn.finish is not None
         names = {"context", *(variable.name for variable in self._task.variables)}
         if number == 1 and self._task.variables and is_blind(turn.code, names):
-            complaint = prompt.BLIND
+            complaint = observation.BLIND
         elif self._place.depth == 0 and not self._complained:
             complaint = self._harness.check(turn.finish.value)
             self._complained = bool(complaint)
@@ -165,15 +169,15 @@ class Conversation:
         return not complaint
 
     def _remember(self, text: str, turn: _Turn, number: int) -> None:
-        window = self._place.model.window
-        cap = prompt.output_cap(window)
-        observation = prompt.observation(turn.ran, self._left(number + 1), cap=cap, notes=turn.notes)
-        self._exchanges.append(Exchange(text or "(no reply)", observation, prompt.stub(turn.ran, number)))
-        self._folded = prompt.fold(self._opening, self._exchanges, self._folded, prompt.history_limit(window))
+        seen = observation.observe(turn.ran, self._left(number + 1), cap=turn.cap, notes=turn.notes)
+        self._exchanges.append(Exchange(text or "(no reply)", seen, observation.stub(turn.ran, number)))
+        self._folded = prompt.fold(
+            self._opening, self._exchanges, self._folded, prompt.history_limit(self._place.model.window)
+        )
 
-    async def _cell(self, turn: str, proposed: str, sandbox: Sandbox) -> Ran:
+    async def _cell(self, turn: _Turn, proposed: str, sandbox: Sandbox) -> Ran:
         recorder = self._harness.recorder
-        with self._span(turn, "exec", label=proposed) as span:
+        with self._span(turn.node, "exec", label=proposed) as span:
             recorder.patch(span.node, code=recorder.body(span.node, proposed))
             decision = await self._decision(span.node, proposed)
             if decision.action != "run":
@@ -184,7 +188,7 @@ class Conversation:
             if edited:
                 recorder.patch(span.node, code_proposed=recorder.body(span.node, proposed))
                 recorder.patch(span.node, code=recorder.body(span.node, edited))
-            result = await self._execute(span, decision.code, sandbox)
+            result = await self._execute(span, decision.code, sandbox, turn.cap)
             return Ran(result, self._index(result), edited, decision.note)
 
     async def _decision(self, node: str, code: str) -> Decision:
@@ -206,23 +210,22 @@ class Conversation:
             action = "hint" if decision.action == "run" else decision.action
             self._harness.recorder.human(node, action, decision.note)
 
-    async def _execute(self, span: Span, code: str, sandbox: Sandbox) -> CellResult:
+    async def _execute(self, span: Span, code: str, sandbox: Sandbox, cap: int) -> CellResult:
         harness = self._harness
         harness.recorder.phase(span.node, "executing")
         async with CellCalls(harness, span.node, self._place, self._solve) as calls:
             result = await calls.guard(sandbox.run(code, calls.handle, seconds=harness.limits.cell_seconds))
         if result.partial is not None:
             self.partial = result.partial
-        span.end("ok" if result.status == "ok" else "error", calls=calls.count, **self._fields(span.node, result))
+        span.end("ok" if result.status == "ok" else "error", calls=calls.count, **self._fields(span.node, result, cap))
         return result
 
-    def _fields(self, node: str, result: CellResult) -> dict[str, Any]:
+    def _fields(self, node: str, result: CellResult, cap: int) -> dict[str, Any]:
         recorder = self._harness.recorder
-        cap = prompt.output_cap(self._place.model.window)
         return {
             "output": recorder.body(node, result.output),
             "output_chars": result.output_chars,
-            "shown_chars": prompt.shown_chars(result, cap),
+            "shown_chars": observation.shown_chars(result, cap),
             "error": asdict(result.error) if result.error else None,
             "changes": [asdict(change) for change in result.changes],
             "rich": [{mime: recorder.body(node, text) for mime, text in rich.data.items()} for rich in result.rich],

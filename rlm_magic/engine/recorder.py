@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .errors import JournalError
 from .events import Event, EventType, reference
 from .ports import Clock, Journal, Observer
 from .types import Message
@@ -24,6 +25,7 @@ class Recorder:
         self._seq = 0
         self._children: dict[str, int] = {}
         self._bodies: set[str] = set()
+        self._failure: Exception | None = None
 
     def open(self, parent: str | None, kind: str, *, depth: int, label: str = "", **fields: Any) -> str:
         """Open a node below ``parent`` (None: the run itself) and return its path."""
@@ -57,6 +59,8 @@ class Recorder:
 
     async def written(self) -> None:
         """Wait until all of the above is in the record; see `Journal.written`."""
+        if self._failure is not None:
+            raise JournalError(f"the record could not be written: {self._failure}") from None
         await self._journal.written()
 
     def _next_child(self, parent: str) -> str:
@@ -66,9 +70,15 @@ class Recorder:
     def _emit(self, type_: EventType, node: str, data: dict[str, Any]) -> None:
         event = Event(self._seq, round(self._clock() - self._start, 6), type_, node, data)
         self._seq += 1
-        self._journal.append(event)
+        self._append(event)
         for observer in list(self._observers):
             self._show(observer, event)
+
+    def _append(self, event: Event) -> None:
+        try:
+            self._journal.append(event)
+        except Exception as error:  # kept for `written`, so that every node is still closed before the observers
+            self._failure = self._failure or error
 
     def _show(self, observer: Observer, event: Event) -> None:
         try:
