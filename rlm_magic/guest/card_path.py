@@ -40,7 +40,7 @@ def bytes_card(value: Any) -> List[str]:
     head, tail = bytes(value[:_HEAD]), bytes(value[-_ITEM:])
     size = f"{type_name(value)}, {len(value):,} bytes, {_content(head, tail, len(value) <= _HEAD)}"
     last = [f"Last: {show(tail[-80:], _ITEM)}"] if len(value) > _ITEM else []
-    return [size, f"First: {show(head, _ITEM)}", *last]
+    return [size, f"First: {show(head, _ITEM)}", *last] if head else [size]
 
 
 def path_card(path: pathlib.Path) -> List[str]:

@@ -1,4 +1,4 @@
-"""The card of a text: its size, its form, its first and last record. Reads a sample of a long text, and copies none."""
+"""The card of a text: its size, its form, its first and last line. Reads a sample of a long text, and copies none."""
 
 from __future__ import annotations
 
@@ -110,7 +110,8 @@ def _ends(sample: Sample, found: Form) -> List[str]:
             f"Ends: {show(sample.tail[20 - _RECORD :], _RECORD)}",
         ]
     last = sample.tail.rstrip().rpartition("\n")[2]
-    return [f"First record: {show(sample.lines[found.first], _RECORD)}", f"Last record: {show(last, _RECORD)}"]
+    first = "First line below the header" if found.first else "First line"
+    return [f"{first}: {show(sample.lines[found.first], _RECORD)}", f"Last line: {show(last, _RECORD)}"]
 
 
 def _chunks(text: str, lines: _Lines) -> List[str]:

@@ -202,7 +202,9 @@ def _headings(sample: Sample) -> Optional[Form]:
     if len(found) < 2:
         return None
     count = f"{len(found):,} headings" if sample.whole else "headings"
-    return Form(f"{name}; {count}, such as {listed([show(heading, 40) for heading in _spread(found, 6)])}")
+    return Form(
+        f"{name}; {count}, such as {listed([show(heading, 40) for heading in _spread([*dict.fromkeys(found)], 6)])}"
+    )
 
 
 def _prose(sample: Sample) -> Optional[Form]:

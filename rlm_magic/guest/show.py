@@ -72,7 +72,7 @@ def library_class(value: Any) -> Tuple[str, str]:
 
 def _class(value: Any) -> Tuple[str, str]:
     kind = cast(Any, type(value))
-    return str(kind.__module__), str(kind.__qualname__)
+    return str(kind.__module__), str(kind.__qualname__).rpartition("<locals>.")[2]
 
 
 def word(key: Any) -> str:

@@ -1,0 +1,302 @@
+"""What a model reads of a variable before it looks at it."""
+
+# ruff: noqa: E501 - a card is shown as it is
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from inline_snapshot import snapshot
+
+from rlm_magic.guest.card import card
+
+LOG = "".join(
+    f'10.0.0.{i % 7} - - [17/May/2015:10:05:{i % 60:02} +0000] "GET /page/{i} HTTP/1.1" 200 {i}\n' for i in range(1000)
+)
+APPLICATION_LOG = "".join(f"2026-11-21 10:00:{i % 60:02},123 INFO worker {i}: done\n" for i in range(100))
+JSON_LINES = "".join(
+    json.dumps({"id": i, "text": "word " * (i % 90), **({"tag": "x"} if i % 2 else {})}) + "\n" for i in range(500)
+)
+CSV = "id,name,note\n" + "".join(f'{i},user {i},"a, b\nc"\n' for i in range(50))
+MARKDOWN = "# Guide\n\nSome words.\n\n## Install\n\nRun this.\n\n## Use\n\nThen that.\n" * 10
+PROSE = "It was late. The harbour lay in fog, and nobody had seen the ferry.\nWe waited for it all night. " * 10
+CODE = '"""Doc."""\nimport os\n\n# Says hello.\nclass A:\n    def run(self, x):\n        return x + 1\n' * 10
+LABELLED = "".join(f"Date: 2026-01-{i:02} || User: {i} || Query: where is it\n" for i in range(1, 30))
+HTML = "<!DOCTYPE html><html><body>" + '<p class="a">One</p><br/>' * 30 + "</body></html>"
+
+
+def form_line(text: str) -> str:
+    return next(line for line in card("x", text).split("\n") if line.startswith("Format: "))
+
+
+def test_log() -> None:
+    assert card("log", LOG) == snapshot("""\
+log: str, 74,780 characters, 1,000 lines, ASCII
+Format: log lines
+Longest line 74 characters; no line repeats another
+First line: '10.0.0.0 - - [17/May/2015:10:05:00 +0000] "GET /page/0 HTTP/1.1" 200 0'
+Last line: '10.0.0.5 - - [17/May/2015:10:05:39 +0000] "GET /page/999 HTTP/1.1" 200 999'
+Suggested chunks: 2 of 50,000 characters, about 500 lines each\
+""")
+
+
+def test_json_lines() -> None:
+    assert card("rows", JSON_LINES) == snapshot("""\
+rows: str, 121,140 characters, 500 lines, ASCII
+Format: JSON lines; keys: id int, text str up to 430 characters, tag str (in 9 of 20)
+Longest line 480 characters; no line repeats another
+First line: '{"id": 0, "text": ""}'
+Last line: '{"id": 499, "text": "word word word word word word word word word word word word word word word word word word word word word word word word word wo…
+Suggested chunks: 3 of 50,000 characters, about 160 lines each\
+""")
+
+
+def test_csv() -> None:
+    assert card("table", CSV) == snapshot("""\
+table: str, 993 characters, 101 lines, ASCII, 50 records
+Format: CSV, 3 columns: id, name, note
+Longest line 16 characters; 49 lines repeat another
+First line below the header: '0,user 0,"a, b'
+Last line: 'c"'\
+""")
+
+
+def test_markdown() -> None:
+    assert card("guide", MARKDOWN) == snapshot("""\
+guide: str, 640 characters, 110 lines, ASCII
+Format: Markdown; 30 headings, such as 'Guide', 'Install', 'Use'
+Longest line 11 characters; 54 lines repeat another
+Starts: '# Guide\\n\\nSome words.\\n\\n## Install\\n\\nRun this.\\n\\n## Use\\n\\nThen that.\\n# Guide\\n\\nSome words.\\n\\n## Install\\n\\nRun this.\\n\\n## Use\\n\\nThen that.…
+Ends: '.\\n# Guide\\n\\nSome words.\\n\\n## Install\\n\\nRun this.\\n\\n## Use\\n\\nThen that.\\n# Guide\\n\\nSome words.\\n\\n## Install\\n\\nRun this.\\n\\n## Use\\n\\nThen th…\
+""")
+
+
+def test_prose() -> None:
+    assert card("novel", PROSE * 60) == snapshot("""\
+novel: str, 57,600 characters, 601 lines, ASCII
+Format: prose
+Longest line 95 characters; 598 lines repeat another
+Starts: 'It was late. The harbour lay in fog, and nobody had seen the ferry.\\nWe waited for it all night. It was late. The harbour lay in fog, and nobody had…
+Ends: 'erry.\\nWe waited for it all night. It was late. The harbour lay in fog, and nobody had seen the ferry.\\nWe waited for it all night. '
+Suggested chunks: 2 of 50,000 characters, about 300 lines each\
+""")
+
+
+def test_code() -> None:
+    assert card("module", CODE) == snapshot('''\
+module: str, 880 characters, 70 lines, ASCII
+Format: program code
+Longest line 21 characters; 54 lines repeat another
+Starts: '"""Doc."""\\nimport os\\n\\n# Says hello.\\nclass A:\\n    def run(self, x):\\n        return x + 1\\n"""Doc."""\\nimport os\\n\\n# Says hello.\\nclass A:\\n   …
+Ends: '   def run(self, x):\\n        return x + 1\\n"""Doc."""\\nimport os\\n\\n# Says hello.\\nclass A:\\n    def run(self, x):\\n        return x + 1\\n\'\
+''')
+
+
+def test_list() -> None:
+    assert card("docs", [f"document {i}: " + "word " * i for i in range(300)]) == snapshot("""\
+docs: list, 300 items: all str
+Texts: 228,340 characters in all; shortest 12, longest 1,509; none repeats another
+First item: 'document 0: '
+Last item: 'document 299: word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word…\
+""")
+
+
+def test_list_of_records() -> None:
+    assert card("rows", [{"id": i, "body": "x" * i, "tags": ["a"]} for i in range(400)]) == snapshot("""\
+rows: list, 400 items: all dict
+Keys of the items: id int, body str up to 399 characters, tags list
+First item: {'id': 0, 'body': '', 'tags': ['a']}
+Last item: {'id': 399, 'body': 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…, 'tags': ['a']}\
+""")
+
+
+def test_dict() -> None:
+    assert card("config", {"name": "a", "sizes": [1, 2, 3], "inner": {"deep": {"er": 1}}, 5: None}) == snapshot("""\
+config: dict, 4 keys: 1 str, 1 list, 1 dict, 1 NoneType
+'name': 'a'
+'sizes': [1, 2, 3]
+'inner': {'deep': {'er': 1}}
+5: None\
+""")
+
+
+def test_large_dict() -> None:
+    assert card("pages", {f"page{i}": "text " * i for i in range(5000)}) == snapshot("""\
+pages: dict, 5,000 keys: all str (in a sample of 2,000)
+Texts: about 24,987,500 characters in all; shortest 0, longest 9,995; none repeats another (in a sample of 2,000)
+First keys: 'page0', 'page1', 'page2', 'page3', 'page4', 'page5', 'page6', 'page7'
+First value: ''\
+""")
+
+
+def test_file_and_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in {"docs/rows.csv": CSV, "docs/notes/a.md": MARKDOWN, "docs/notes/b.md": PROSE}.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(text)
+    assert card("rows", Path("docs/rows.csv")) == snapshot("""\
+rows: file 'docs/rows.csv', 993 bytes, UTF-8 text: CSV, 3 columns: id, name, note
+First line: 'id,name,note'\
+""")
+    assert card("docs", Path("docs")) == snapshot("""\
+docs: directory 'docs', 3 files, 2,593 bytes
+Extensions: .md 2, .csv 1
+Files: 'notes/a.md', 'notes/b.md', 'rows.csv'\
+""")
+
+
+def test_tables_and_arrays() -> None:
+    frame = pd.DataFrame({"id": [1, 2, 3], "name": ["a", None, "c"], "x": [0.5, 1.5, 2.5]})
+    assert card("f", frame) == snapshot("""\
+f: pandas DataFrame, 3 rows, 3 columns, index int64
+Columns: id int64, name str (1 null), x float64
+First: [1, 'a', 0.5]
+Last: [3, 'c', 2.5]\
+""")
+    assert card("s", frame["x"]) == snapshot("""\
+s: pandas Series x, 3 float64
+First: 0.5
+Last: 2.5\
+""")
+    assert card("p", pl.DataFrame({"id": [1, 2], "name": ["a", None]})) == snapshot("""\
+p: polars DataFrame, 2 rows, 2 columns
+Columns: id Int64, name String (1 null)
+First: (1, 'a')
+Last: (2, None)\
+""")
+    assert card("t", pa.table({"id": [1, 2], "name": ["a", None]})) == snapshot("""\
+t: pyarrow Table, 2 rows, 2 columns
+Columns: id int64, name string (1 null)
+First: [1, 'a']
+Last: [2, None]\
+""")
+    assert card("a", np.arange(12.0).reshape(3, 4)) == snapshot("""\
+a: numpy array, shape (3, 4), float64, 96 bytes
+First: 0.0
+Last: 11.0\
+""")
+    assert card("d", {"a": np.zeros((2, 3)), "f": frame, "n": np.int64(3)}) == snapshot("""\
+d: dict, 3 keys: 1 numpy.ndarray, 1 pandas.DataFrame, 1 numpy.int64
+'a': <numpy.ndarray of shape (2, 3)>
+'f': <pandas.DataFrame of shape (3, 3)>
+'n': 3\
+""")
+
+
+def test_small_values() -> None:
+    assert [card("v", value) for value in (None, True, 42, 2.5, "", "hi\nyou", [], {}, set(), b"", b"abc")] == snapshot(
+        [
+            """\
+v: NoneType
+Value: None\
+""",
+            """\
+v: bool
+Value: True\
+""",
+            """\
+v: int
+Value: 42\
+""",
+            """\
+v: float
+Value: 2.5\
+""",
+            """\
+v: str, 0 characters, 0 lines, ASCII
+Text: ''\
+""",
+            """\
+v: str, 6 characters, 2 lines, ASCII
+Text: 'hi\\nyou'\
+""",
+            "v: list, 0 items",
+            "v: dict, 0 keys",
+            "v: set, 0 items",
+            "v: bytes, 0 bytes, empty",
+            """\
+v: bytes, 3 bytes, UTF-8 text: plain text
+First: b'abc'\
+""",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        (APPLICATION_LOG, "log lines"),
+        (LABELLED, "lines of labelled fields: Date, User, Query"),
+        (HTML, "HTML; commonest tags: p, br, html, body"),
+        (json.dumps([{"a": 1, "b": "x"}] * 100), "one JSON list; keys of the items: a int, b str"),
+        (json.dumps({"a": 1, "b": ["x"] * 100}), "one JSON object; keys: a int, b list"),
+        (
+            json.dumps([{"a": 1, "b": "x"}] * 100_000),
+            "one JSON list by its start and end; keys of the first item: a int, b str",
+        ),
+        (json.dumps({"rows": [1] * 1_000_000}), 'one JSON object by its start and end; first key "rows"'),
+        ("id\tname\n" + "1\ta\n" * 200, "tab-separated table, 2 columns: id, name"),
+        ("1;2;x\n" * 200, "table separated by ';', 3 columns, no header line"),
+        (
+            "Title\n=====\n\nWords here.\n\nMore\n----\n\nWords there.\n" * 9,
+            "text with underlined titles; 18 headings, such as 'Title', 'More'",
+        ),
+        ("".join(f"def f{i}(a, b):\n    return a\n\n\n" for i in range(50)), "program code"),
+        ("int main(void) {\n  int x = 1;\n  return x;\n}\nstruct a { int b; };\n" * 20, "program code"),
+        ("быстрая лиса прыгает. Через ленивую собаку! " * 30, "prose"),
+        ("7f3a 9c1e 0b2d\n" * 100, "plain text"),
+        ("x" * 5000, "plain text"),
+    ],
+)
+def test_form(text: str, form: str) -> None:
+    assert form_line(text) == f"Format: {form}"
+
+
+@pytest.mark.parametrize("prose", [PROSE, "First, we left, as one does.\n" * 40, "He said: yes. Then he left.\n" * 40])
+def test_prose_with_commas_and_colons_is_no_table(prose: str) -> None:
+    assert form_line(prose) == "Format: prose"
+
+
+def test_lines_beyond_the_sample_are_counted_exactly_up_to_a_size() -> None:
+    text = "one two three\n" * 200_000
+    assert "200,000 lines" in card("x", text)
+    assert "in a sample of" in card("x", text)
+
+
+@pytest.mark.parametrize("line", ["a line of some words\n", "быстрая лиса\n", "\U0001f600 smile\n"])
+def test_lines_of_a_huge_text_are_estimated_and_said_to_be(line: str) -> None:
+    text = line * (80_000_000 // len(line))
+    words = card("x", text).split(" lines")[0].rpartition(", ")[2]
+    assert words.startswith("about ")
+    assert abs(int(words[6:].replace(",", "")) / (len(text) / len(line)) - 1) < 0.1
+
+
+def test_last_line_counts_with_and_without_its_line_feed() -> None:
+    assert "3 lines" in card("x", "a\nb\nc")
+    assert "3 lines" in card("x", "a\nb\nc\n")
+    assert "1 line," in card("x", "a")
+
+
+def test_repeated_lines_are_counted() -> None:
+    assert "; 99 lines repeat another" in card("x", "the very same line\n" * 100)
+    assert "; no line repeats another" in card("x", "".join(f"line {i}\n" for i in range(100)))
+
+
+@pytest.mark.parametrize(
+    ("value", "content"),
+    [
+        (b"%PDF-1.7 ...", "PDF"),
+        (b"\x00\x01\x02", "binary"),
+        ("grün".encode("latin-1"), "binary"),
+        (CSV.encode(), "UTF-8 text: CSV, 3 columns: id, name, note"),
+        (("é" * 100_000).encode(), "UTF-8 text: plain text"),
+        (bytearray(b""), "empty"),
+    ],
+)
+def test_content_of_bytes(value: bytes, content: str) -> None:
+    assert card("b", value).split("\n")[0].endswith(f"bytes, {content}")

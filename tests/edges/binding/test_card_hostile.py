@@ -1,0 +1,224 @@
+"""A card never raises, never runs long, never exceeds its limit, and runs no code of the value's class."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlm_magic.guest.card import LIMIT, card
+
+
+class Raises:
+    def __repr__(self) -> NoReturn:
+        raise RuntimeError("repr")
+
+    __str__ = __len__ = __iter__ = __bool__ = __hash__ = __repr__  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise RuntimeError(name)
+
+
+class Prints:
+    def __repr__(self) -> str:
+        print("x" * 1_000_000)
+        return "printed"
+
+
+class Large:
+    def __repr__(self) -> str:
+        return "x" * 10_000_000
+
+
+class Endless:
+    def __repr__(self) -> NoReturn:
+        while True:
+            time.sleep(1)
+
+
+class Liar(list[object]):
+    def __len__(self) -> int:
+        return 10**12
+
+    def __iter__(self) -> Iterator[object]:
+        raise RuntimeError("iter")
+
+
+class Mask:
+    @property
+    def __class__(self) -> type:  # type: ignore[override]
+        return list
+
+
+class LyingDict(dict[str, int]):
+    def __len__(self) -> int:
+        return -1
+
+    def items(self) -> NoReturn:
+        raise RuntimeError("items")
+
+
+class Slots:
+    __slots__ = ("a",)
+
+
+class NoDict:
+    @property
+    def __dict__(self) -> NoReturn:  # type: ignore[override]
+        raise RuntimeError("dict")
+
+
+class FakeFrame:
+    shape = property(lambda self: 1 / 0)
+
+
+FakeFrame.__module__, FakeFrame.__qualname__ = "pandas.core", "DataFrame"
+LongName = type("N" * 100_000 + "\n", (), {})
+
+
+def cyclic_list() -> list[object]:
+    value: list[object] = [1]
+    value.append(value)
+    return value
+
+
+def cyclic_dict() -> dict[str, object]:
+    value: dict[str, object] = {}
+    value.update(me=value, again=[value, value])
+    return value
+
+
+def deep() -> object:
+    value: object = []
+    for _ in range(100_000):
+        value = [value]
+    return value
+
+
+HOSTILE: list[Any] = [
+    Raises(), Prints(), Large(), Endless(), Liar([1, 2]), Mask(), LyingDict(a=1), Slots(), NoDict(), FakeFrame(),
+    LongName(), cyclic_list(), cyclic_dict(), deep(),
+    10**100_000, float("nan"), "\x00\x1b[31m\r\x07" * 100, "\ud800" * 1000,
+    "\u202e\u2028\u2066" * 500, {"\x00" * 500: 1}, {Raises: Raises}, "[" * 500_000, "{" * 2_000_000, '{"a":' * 300_000,
+    {i: {f"key {j}" * 20: j for j in range(300)} for i in range(300)}, b"\xff" * 10_000, object(), type, len, Path,
+]  # fmt: skip
+
+
+def checked(value: object) -> str:
+    text = card("value", value)
+    assert len(text) <= LIMIT == 1000
+    assert all(c.isprintable() or c == "\n" for c in text)
+    return text
+
+
+@pytest.mark.parametrize("wrap", [lambda v: v, lambda v: [v], lambda v: {"k": v}, lambda v: ({"k": [v]},)])
+@pytest.mark.parametrize("value", HOSTILE, ids=lambda v: type(v).__name__[:20])
+def test_hostile_values(value: Any, wrap: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    start = time.monotonic()
+    assert checked(wrap(value)).startswith("value: ")
+    assert time.monotonic() - start < 2
+    assert capsys.readouterr().out == ""
+
+
+def test_a_lying_length_is_not_believed() -> None:
+    assert checked(Liar([1, 2])).startswith("value: " + Liar.__module__ + ".Liar, 2 items: all int")
+    assert ", 1 key: all int" in checked(LyingDict(a=1))
+
+
+def test_control_characters_are_escaped() -> None:
+    assert r"'\x1b[31m red \x00 \ud800 \u202e'" in checked("\x1b[31m red \x00 \ud800 \u202e")
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\nb", "\ud800"])
+def test_any_name_fits(name: str) -> None:
+    text = card(name, "y" * 5000)
+    assert len(text) <= LIMIT
+    assert "5,000 characters" in text
+
+
+def test_attributes_stand_in_for_a_repr() -> None:
+    class Ticket:
+        def __init__(self) -> None:
+            self.id, self.text = 5, "hello"
+
+    assert "Ticket id=5 text='hello'>" in checked(Ticket())
+
+
+_scalars = st.text(st.characters(categories=None)) | st.binary() | st.floats() | st.integers() | st.none()
+
+
+def _containers(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    return st.lists(inner) | st.dictionaries(st.text(), inner) | st.sets(st.text()) | st.tuples(inner)
+
+
+@given(value=st.recursive(_scalars, _containers))
+def test_any_value_fits(value: object) -> None:
+    checked(value)
+
+
+TOKENS = [
+    "a",
+    "<a",
+    "<",
+    " ",
+    "\t",
+    "\n",
+    "=",
+    ":",
+    "|",
+    ",",
+    ". ",
+    "# ",
+    "1:00:00",
+    "{",
+    "[",
+    '"',
+    "\\",
+    "(",
+    "def ",
+    "é",
+    "----",
+]
+
+
+@given(unit=st.lists(st.sampled_from(TOKENS), min_size=1, max_size=4).map("".join))
+def test_no_text_makes_it_slow(unit: str) -> None:
+    text = unit * (200_000 // len(unit))
+    start = time.monotonic()
+    checked(text)
+    assert time.monotonic() - start < 1
+
+
+@pytest.mark.parametrize(
+    "value", [[1] * 1_000_000, dict.fromkeys(range(1_000_000), "x"), set(range(1_000_000)), ("x",) * 10**6]
+)
+def test_a_million_items_take_no_time(value: object) -> None:
+    start = time.monotonic()
+    assert "1,000,000" in checked(value)
+    assert time.monotonic() - start < 0.2
+
+
+def test_a_directory_that_is_too_large_is_left_early(tmp_path: Path) -> None:
+    for i in range(10_050):
+        (tmp_path / f"{i}.txt").touch()
+    start = time.monotonic()
+    assert "at least 10,000 files" in checked(tmp_path)
+    assert time.monotonic() - start < 2
+
+
+def test_a_file_that_cannot_be_read_is_described_all_the_same(tmp_path: Path) -> None:
+    assert checked(tmp_path / "missing").endswith("Path, which cannot be looked into")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", ["x" * 999 + "\n", "x"], ids=["lines", "one line"])
+def test_a_gigabyte_takes_a_moment(line: str) -> None:
+    text = line * (2**30 // len(line))
+    start = time.monotonic()
+    checked(text)
+    assert time.monotonic() - start < 1
