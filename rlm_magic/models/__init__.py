@@ -1,0 +1,74 @@
+"""Language models: whatever litellm reaches, and the offline policy that needs no key.
+
+Importing this package imports neither litellm nor the offline policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..engine.errors import InputError
+from ..engine.ports import Model
+from .catalog import configured_providers, known_models
+from .library import close_connections, litellm, preload
+from .redact import redact
+
+__all__ = ["close_connections", "configured_providers", "known_models", "open_model", "preload", "redact"]
+
+_OFFLINE = "rlm-offline"
+
+
+def open_model(
+    name: str,
+    *,
+    api_base: str | None = None,
+    api_key: str | None = None,
+    api_key_env: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    timeout: float | None = None,
+) -> Model:
+    """Open a model by its litellm name, or ``rlm-offline/policy`` and ``rlm-offline/reader``.
+
+    Blocks while litellm is imported, about 2 s the first time (see `preload`). Nothing is sent, except that a server
+    on this machine or its network is asked for its window, for a second at most.
+
+    Args:
+        api_base: the server's address; one on this network gets no key but one that is given here.
+        api_key_env: the environment variable that holds the key; None: the provider's own.
+        options: passed to litellm as they are, such as temperature or reasoning_effort.
+        timeout: seconds for one reply.
+
+    Raises:
+        InputError: an unknown name, an option that is not the user's to set, or no key where one is needed.
+    """
+    if name.split("/")[0] == _OFFLINE:
+        return _open_offline(name)
+    return _open_litellm(name, api_base, api_key, api_key_env, options, timeout)
+
+
+def _open_offline(name: str) -> Model:
+    from .offline.model import policy, reader
+
+    models = {"rlm-offline/policy": policy, "rlm-offline/reader": reader}
+    if name not in models:
+        raise InputError(f"model {name!r} is not known: the offline ones are {' and '.join(models)}")
+    return models[name]()
+
+
+def _open_litellm(
+    name: str,
+    api_base: str | None,
+    api_key: str | None,
+    api_key_env: str | None,
+    options: Mapping[str, Any] | None,
+    timeout: float | None,
+) -> Model:
+    from .listing import find_listing
+    from .litellm_model import TIMEOUT, LiteLLMModel, checked_options
+    from .route import find_route
+
+    library = litellm()
+    route = find_route(library, name, api_base, api_key, api_key_env)
+    given = checked_options(options, route)
+    return LiteLLMModel(library, route, find_listing(library, route, given), options=given, timeout=timeout or TIMEOUT)

@@ -1,0 +1,167 @@
+"""What litellm raises, as our errors: typed, one redacted line each, with a verdict on trying again."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+
+from ..engine.errors import AuthError, ModelError, WindowError
+from .redact import redact
+from .route import Route
+
+ATTEMPTS = 6
+TIMEOUT_ATTEMPTS = 2  # each may have waited for minutes, and may be paid for
+LONGEST = 300  # characters of a provider's own message
+
+_OVERLOADED = {429, 503, 529}
+_PASSING = _OVERLOADED | {500, 502}
+_TIMEOUTS = {408, 504}
+_DISCONNECTS = {"httpx", "httpcore", "aiohttp"}  # packages whose exceptions mean that no response came
+_LABELS = re.compile(r"^(?:(?:litellm\.)?\w*(?:Error|Timeout)(?: Error)?: |\w+Exception - |APITimeoutError - )+")
+_HEADING = re.compile(r"<(title|h1)\b[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an attempt was about, for its error message: characters of prompt, tokens of window, seconds."""
+
+    route: Route
+    chars: int
+    window: int
+    timeout: float
+    attempt: int
+
+    def error(self, line: str, status: int | None = None) -> ModelError:
+        tries = f" (after {self.attempt} attempts)" if self.attempt > 1 else ""
+        return ModelError(f"{self.route.name}: {line}{tries}", status=status)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failed attempt.
+
+    Attributes:
+        error: what to raise if there is no further attempt.
+        line: what happened, for the record.
+        attempts: how many attempts in all this kind of failure is worth.
+        overloaded: the server gets too much at once.
+        wait: seconds that the server asked to wait; None if it did not say.
+    """
+
+    error: ModelError
+    line: str
+    attempts: int = 1
+    overloaded: bool = False
+    wait: float | None = None
+
+
+def classify(error: Exception, asked: Asked, now: float) -> Failure:
+    """Judge an exception of one attempt; ``now`` is seconds since the epoch."""
+    return _lasting(error, asked) or _passing(error, asked, now) or _other(error, asked)
+
+
+def _lasting(error: Exception, asked: Asked) -> Failure | None:
+    route, text, status, kind = asked.route, describe(error), _status(error), type(error).__name__
+    if kind == "ContextWindowExceededError":
+        size = f"{asked.chars:,} characters of prompt do not fit the window (taken as {asked.window:,} tokens)"
+        return Failure(WindowError(f"{route.name}: {size}: {text}", status=status), text)
+    if kind == "AuthenticationError" or status in (401, 403):
+        message = f"{route.name}: the key was refused ({status}): {text}; {route.key_hint}"
+        return Failure(AuthError(message, status=status), text)
+    return None
+
+
+def _passing(error: Exception, asked: Asked, now: float) -> Failure | None:
+    route, status, answered = asked.route, _status(error), _answered(error)
+    line = f"{status}: {describe(error)}"
+    if isinstance(error, TimeoutError) or status in _TIMEOUTS:
+        line = line if answered else f"no reply within {asked.timeout:g} s"
+        return Failure(asked.error(line, status), line, TIMEOUT_ATTEMPTS)
+    if answered and status in _PASSING:
+        wait = retry_after(_headers(error), now)
+        return Failure(asked.error(line, status), line, ATTEMPTS, status in _OVERLOADED, wait)
+    if not answered and _disconnected(error):
+        line = f"the connection to {redact(route.server or route.provider)} failed: {describe(error)}"
+        return Failure(asked.error(line), line, ATTEMPTS)
+    return None
+
+
+def _other(error: Exception, asked: Asked) -> Failure:
+    status = _status(error) if _answered(error) else None
+    refused = status is not None and status >= 400
+    line = f"{status if refused else 'no usable reply'}: {describe(error)}"
+    return Failure(asked.error(line, status if refused else None), line)
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that a response asks to wait (RFC 9110, 10.2.3: seconds or a date); None if it does not say."""
+    value = headers.get("retry-after", "")
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+    except ValueError:
+        return None
+
+
+def describe(error: Exception) -> str:
+    """The provider's own message on one line, redacted, then cut."""
+    text = _message(_LABELS.sub("", str(error))) or type(error).__name__
+    text = redact("".join(c if c.isprintable() else " " for c in text))
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _message(text: str) -> str:
+    if "<html" in text.lower():
+        heading = _HEADING.search(text)
+        return f"an HTML page ({heading[2]})" if heading else "an HTML page"
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return text.partition("Traceback (most recent call last)")[0]
+    return _json_message(body) or text
+
+
+def _json_message(body: Any) -> str:
+    """Providers put it at error.message, error or message."""
+    error = _field(body, "error") or body
+    message = _field(error, "message") or error
+    return message if isinstance(message, str) else ""
+
+
+def _field(body: Any, name: str) -> Any:
+    return cast("dict[str, Any]", body).get(name) if isinstance(body, dict) else None
+
+
+def _status(error: Exception) -> int | None:
+    status = getattr(error, "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def _headers(error: Exception) -> Mapping[str, str]:
+    return getattr(error, "litellm_response_headers", None) or {}
+
+
+def _answered(error: Exception) -> bool:
+    """Whether there was an HTTP response: litellm gives status 500 to whatever has none."""
+    return bool(_headers(error)) or any(type(e).__name__ == "HTTPStatusError" for e in _chain(error))
+
+
+def _disconnected(error: Exception) -> bool:
+    return any(isinstance(e, OSError) or type(e).__module__.split(".")[0] in _DISCONNECTS for e in _chain(error))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    for _ in range(20):
+        if seen is None:
+            return
+        yield seen
+        seen = seen.__cause__ or seen.__context__

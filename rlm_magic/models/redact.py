@@ -1,0 +1,87 @@
+"""The one place where secrets are taken out of text on its way to a person: errors, notices, the record's error lines.
+
+What goes to a model is never altered.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+from urllib.parse import quote, unquote, urlsplit
+
+MASK = "[redacted]"
+SHORTEST = 8  # a shorter value of the environment, such as "true", is no key and would hide ordinary words
+
+_SECRET_NAME = re.compile(r"key|token|secret|passw|credential|authorization", re.IGNORECASE)
+_PROXY_NAME = re.compile(r"_proxy$", re.IGNORECASE)
+_NAMED = r"(?:x-)?(?:goog-)?(?:api[-_]?key|auth[-_]?token|access[-_]?token|client[-_]?secret|secret|passw(?:or)?d)"
+
+# Each keeps its first group and masks the rest.
+_PATTERNS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"(://)[^/\s\"'<>]+(?=@)",  # user:password of a URL
+        r"(authorization[\"']?\s*[:=]\s*[\"']?(?:\w+\s+)?)[^\s\"',<>]+",
+        r"(\bbearer\s+)[^\s\"',<>]{6,}",
+        rf"(\b{_NAMED}[\"']?\s*[:=]\s*[\"']?)[^\s\"',;<>&]+",
+        r"([?&](?:key|token|sig|signature)=)[^&\s\"'<>]+",
+        r"(?<![a-z0-9])()(?:sk|rk|gsk|csk|xai|hf|r8|pplx|nvapi|tgp|gh[pousr]|github_pat)[-_][\w\-*]{8,}",
+        r"(?<![a-z0-9])()(?:AIza|AKIA|ASIA)[\w\-]{12,}",
+        r"(?<![a-z0-9])()eyJ[\w\-]{8,}\.[\w\-]{8,}(?:\.[\w\-]*)?",  # a signed token
+    )
+)
+
+_known: set[str] = set()
+
+
+def remember(values: Iterable[str]) -> None:
+    """Mask these values from now on; for what neither the environment nor a pattern gives away."""
+    _known.update(value for value in values if value and value != "none")
+
+
+def remember_options(options: Mapping[str, Any]) -> None:
+    """Mask what looks like a secret in a model's options, and the value of every extra header."""
+    for name, value in options.items():
+        if name.endswith("headers") and isinstance(value, Mapping):
+            remember(str(header) for header in cast("Mapping[str, Any]", value).values())
+        elif _SECRET_NAME.search(name):
+            remember([value] if isinstance(value, str) else [])
+
+
+def redact(text: str) -> str:
+    """The text with every known secret, and whatever has the form of one, replaced."""
+    secrets = _known | set(_environment_secrets())
+    for secret in sorted({form for value in secrets for form in (value, quote(value, safe=""))}, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    for pattern in _PATTERNS:
+        text = pattern.sub(rf"\g<1>{MASK}", text)
+    return text
+
+
+def _environment_secrets() -> Iterable[str]:
+    for name, value in os.environ.items():
+        if _PROXY_NAME.search(name):
+            yield from _password(value)
+        elif len(value) >= SHORTEST and _SECRET_NAME.search(name):
+            yield value
+
+
+def _password(url: str) -> Iterable[str]:
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        return ()
+    return () if not password else (password, unquote(password))
+
+
+class RedactingFilter(logging.Filter):
+    """For the loggers of libraries that may quote a request."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact(record.getMessage()), None
+        if record.exc_info:
+            record.exc_text, record.exc_info = redact(logging.Formatter().formatException(record.exc_info)), None
+        return True

@@ -1,0 +1,78 @@
+"""litellm's response to a `Completion`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from ..engine.errors import EmptyReply, ModelError
+from ..engine.types import Completion, Message, Usage
+
+CHARS_PER_TOKEN = 4  # for a server that counts nothing
+_THOUGHT = re.compile(r"\s*<think>(.*?)(?:</think>\s*|\Z)", re.DOTALL)
+_CLOSED_THOUGHT = re.compile(r"((?:(?!<think>|```).)*?)</think>\s*", re.DOTALL)  # the chat template opened it
+
+
+def read_reply(response: Any, name: str, messages: Sequence[Message], max_tokens: int) -> Completion:
+    """The reply's text, reasoning and usage; the cost is left unknown.
+
+    Raises:
+        EmptyReply: it holds no text.
+        ModelError: it is no chat completion.
+    """
+    choices = getattr(response, "choices", None) or [None]
+    message = getattr(choices[0], "message", None)
+    content = getattr(message, "content", None) or ""
+    if message is None or not isinstance(content, str):
+        raise ModelError(f"{name}: the reply holds no message")
+    finish_reason = getattr(choices[0], "finish_reason", None) or "stop"
+    text, thought = _split_thought(content)
+    reasoning = getattr(message, "reasoning_content", None) or thought
+    if not text.strip():
+        raise EmptyReply(_why_empty(name, finish_reason, reasoning, max_tokens))
+    usage = _usage(response.usage) if is_counted(response) else _estimate(messages, content, reasoning)
+    return Completion(text, usage, name, finish_reason, reasoning)
+
+
+def _split_thought(content: str) -> tuple[str, str]:
+    closed = "</think>" in content
+    thought = _THOUGHT.match(content) or (_CLOSED_THOUGHT.match(content) if closed else None)
+    return (content[thought.end() :], thought[1].strip()) if thought else (content, "")
+
+
+def _why_empty(name: str, finish_reason: str, reasoning: str, max_tokens: int) -> str:
+    if finish_reason != "length":
+        return f"{name}: the reply is empty (finish_reason={finish_reason})"
+    spent = "were spent on reasoning" if reasoning else "ran out before any text"
+    return (
+        f"{name}: the reply is empty (finish_reason=length): its max_tokens={max_tokens} {spent}; "
+        "lower reasoning_effort in the model options, or use a model that thinks less"
+    )
+
+
+def is_counted(response: Any) -> bool:
+    """Whether the server counted tokens, and the count can be."""
+    usage = getattr(response, "usage", None)
+    return _count(usage, "prompt_tokens") > 0 and _count(usage, "completion_tokens") > 0
+
+
+def _usage(counted: Any) -> Usage:
+    cached = _count(getattr(counted, "prompt_tokens_details", None), "cached_tokens")
+    reasoning = _count(getattr(counted, "completion_tokens_details", None), "reasoning_tokens")
+    return Usage(counted.prompt_tokens, counted.completion_tokens, cached, reasoning, None)
+
+
+def _count(holder: Any, field: str) -> int:
+    value = getattr(holder, field, None)
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _estimate(messages: Sequence[Message], content: str, reasoning: str) -> Usage:
+    sent = sum(len(message.content) for message in messages)
+    written = len(content) if reasoning in content else len(content) + len(reasoning)
+    return Usage(_tokens(sent), _tokens(written), reasoning_tokens=_tokens(len(reasoning)), cost=None)
+
+
+def _tokens(chars: int) -> int:
+    return -(-chars // CHARS_PER_TOKEN)
