@@ -1,0 +1,57 @@
+/** Texts of a run, by hash: at hand, or asked for when somebody looks. */
+
+import { type Signal, signal } from "@preact/signals";
+
+/** Where a text that is not at hand comes from; null: it was not kept. Rejects if there is no answer. */
+export interface BodySource {
+  fetch(sha256: string): Promise<string | null>;
+}
+
+export type Body =
+  | { state: "loading" }
+  | { state: "text"; text: string }
+  | { state: "missing" }
+  | { state: "failed"; why: string };
+
+export class Bodies {
+  private readonly signals = new Map<string, Signal<Body>>();
+
+  /** `known` holds the texts at hand and may grow. */
+  constructor(
+    private readonly known: () => ReadonlyMap<string, string>,
+    private readonly source: () => BodySource | null,
+  ) {}
+
+  get(sha256: string): Signal<Body> {
+    const have = this.signals.get(sha256);
+    if (have) return have;
+    const body = signal<Body>({ state: "loading" });
+    this.signals.set(sha256, body);
+    this.load(sha256, body);
+    return body;
+  }
+
+  retry(sha256: string): void {
+    this.load(sha256, this.get(sha256));
+  }
+
+  private load(sha256: string, body: Signal<Body>): void {
+    const text = this.known().get(sha256);
+    const source = this.source();
+    if (text !== undefined) body.value = { state: "text", text };
+    else if (!source) body.value = { state: "missing" };
+    else this.ask(source, sha256, body);
+  }
+
+  private ask(source: BodySource, sha256: string, body: Signal<Body>): void {
+    body.value = { state: "loading" };
+    source.fetch(sha256).then(
+      (text) => {
+        body.value = text === null ? { state: "missing" } : { state: "text", text };
+      },
+      (error: unknown) => {
+        body.value = { state: "failed", why: error instanceof Error ? error.message : String(error) };
+      },
+    );
+  }
+}

@@ -1,0 +1,122 @@
+/** A body's text: asked for when it shows, long ones a page at a time. Always plain text nodes. */
+
+import { useState } from "preact/hooks";
+import { chars } from "../format";
+import type { BodyRef } from "../protocol";
+import type { ViewState } from "../state";
+import { Button } from "../ui/common";
+import type { Shown } from "./tabs";
+
+const PAGE = 100_000; // characters
+
+interface Props {
+  view: ViewState;
+  reference: BodyRef;
+  /** Shows the text in a way of its own. */
+  render?: (text: string) => preact.ComponentChildren;
+}
+
+export function BodyText({ view, reference, render = plain }: Props) {
+  const { bodies } = view.run;
+  const body = bodies.get(reference.sha256).value;
+  if (body.state === "text") return <>{render(body.text)}</>;
+  if (body.state === "loading") return <p class="rlm-muted">{`loading ${chars(reference.chars)}…`}</p>;
+  const why = body.state === "missing" ? "not embedded" : body.why;
+  return (
+    <div class="rlm-missing">
+      <p>
+        <b>{why}</b>
+        {body.state === "missing" && ` — ${chars(reference.chars)}; its beginning:`}{" "}
+        {body.state === "failed" && <Button onClick={() => bodies.retry(reference.sha256)}>Ask again</Button>}
+      </p>
+      <pre>{reference.preview}</pre>
+    </div>
+  );
+}
+
+const plain = (text: string) => <Pages text={text} />;
+
+export function Pages({ text }: { text: string }) {
+  const [end, setEnd] = useState(PAGE);
+  if (text === "") return <p class="rlm-muted">empty</p>;
+  return (
+    <>
+      <pre>{text.slice(0, end)}</pre>
+      {end < text.length && (
+        <Button
+          onClick={() => setEnd(end + 10 * PAGE)}
+        >{`show more (${chars(text.length - end)} left)`}</Button>
+      )}
+    </>
+  );
+}
+
+/** A tab with one text and its length, and a button that copies all of it. */
+export function textTab(field: string) {
+  return ({ view, node }: Shown) => {
+    const reference = node.fields[field] as BodyRef;
+    return (
+      <>
+        <TextBar view={view} reference={reference} />
+        <BodyText view={view} reference={reference} />
+      </>
+    );
+  };
+}
+
+export function TextBar({ view, reference, name }: { view: ViewState; reference: BodyRef; name?: string }) {
+  const body = view.run.bodies.get(reference.sha256).value;
+  return (
+    <p class="rlm-textbar">
+      {name && <b>{name}</b>} <span class="rlm-muted">{chars(reference.chars)}</span>
+      <span class="rlm-gap" />
+      {body.state === "text" && <Copy text={body.text} />}
+    </p>
+  );
+}
+
+function Copy({ text }: { text: string }) {
+  const [done, setDone] = useState("Copy");
+  const copy = () =>
+    navigator.clipboard.writeText(text).then(
+      () => setDone("Copied"),
+      () => setDone("Not allowed"),
+    );
+  return <Button onClick={copy}>{done}</Button>;
+}
+
+/** The code that ran and, if a person changed it, what the model proposed. */
+export function Code({ view, node }: Shown) {
+  const { code, code_proposed: proposed } = node.fields as Record<string, BodyRef | undefined>;
+  const edited = code && proposed && code.sha256 !== proposed.sha256;
+  return (
+    <>
+      {node.human.map((said, i) => (
+        <p class="rlm-notice" key={i}>{`a person: ${said.action}${said.text ? ` — ${said.text}` : ""}`}</p>
+      ))}
+      {code && <NamedText view={view} name={edited ? "ran (edited)" : ""} reference={code} />}
+      {proposed && (edited || !code) && (
+        <NamedText view={view} name="proposed by the model" reference={proposed} />
+      )}
+    </>
+  );
+}
+
+function NamedText({ view, name, reference }: { view: ViewState; name: string; reference: BodyRef }) {
+  return (
+    <>
+      <TextBar view={view} name={name} reference={reference} />
+      <BodyText view={view} reference={reference} render={(text) => <Numbered text={text} />} />
+    </>
+  );
+}
+
+function Numbered({ text }: { text: string }) {
+  const numbers = Array.from({ length: text.split("\n").length }, (_, i) => i + 1).join("\n");
+  return (
+    <div class="rlm-code">
+      <pre aria-hidden="true">{numbers}</pre>
+      <pre>{text}</pre>
+    </div>
+  );
+}

@@ -1,0 +1,37 @@
+/** What a row says beside its kind. */
+
+import { count } from "./format";
+import type { BodyRef } from "./protocol";
+import { label, type TreeNode } from "./tree";
+
+export function rowLabel(node: TreeNode): string {
+  const own = label(node);
+  if (node.kind === "batch") return joined(own, batchWords(node, own));
+  if (node.kind === "exec") return joined(own || firstLine(node.fields.code), cutWords(node));
+  if (node.kind === "turn")
+    return joined(`${node.fields.number ?? ""}`.trim(), own || firstLine(node.fields.reply));
+  if (node.kind === "rlm") return joined(`depth ${node.depth}`, own);
+  return own || String(node.fields.model ?? "") || firstLine(node.fields.answer);
+}
+
+function batchWords({ fields, children, sums }: TreeNode, label: string): string {
+  const n = Number(fields.n ?? children.length);
+  const failed = sums.failed > 0 ? ` ${sums.failed}✕` : "";
+  const running = sums.running > 0 ? ` ${sums.running}◐` : "";
+  const done = Math.max(0, children.length - sums.running - sums.failed);
+  const size = label === "" ? `×${n.toLocaleString("en-US")}  ` : "";
+  return `${size}${done.toLocaleString("en-US")}✓${running}${failed}`;
+}
+
+/** How much of a long output the model saw. */
+function cutWords({ fields }: TreeNode): string {
+  const { output_chars: all, shown_chars: shown } = fields;
+  return typeof all === "number" && typeof shown === "number" && shown < all
+    ? `saw ${count(shown)}/${count(all)}`
+    : "";
+}
+
+const firstLine = (field: unknown): string =>
+  ((field as BodyRef | undefined)?.preview ?? "").trimStart().split("\n", 1)[0] ?? "";
+
+const joined = (...parts: string[]): string => parts.filter((part) => part !== "").join(" · ");

@@ -1,0 +1,156 @@
+/** One line: what the run does, what it used, and the buttons to hold or end it. */
+
+import { useState } from "preact/hooks";
+import { count, dollars, duration, type Status, statusOf, sumOfCosts } from "../format";
+import { phaseWords } from "../phase";
+import type { Command, Data } from "../protocol";
+import type { ViewState } from "../state";
+import type { Tree, TreeNode } from "../tree";
+import { Button, StatusMark } from "./common";
+
+export function ProgressLine({ view }: { view: ViewState }) {
+  const { root } = view.moment.value.tree;
+  const open = view.open.value;
+  return (
+    <div class="rlm-progress">
+      <button
+        type="button"
+        class="rlm-button rlm-toggle"
+        aria-expanded={open}
+        aria-label={open ? "Close the recursion tree" : "Open the recursion tree"}
+        onClick={() => {
+          view.open.value = !open;
+        }}
+      >
+        {open ? "▾" : "▸"}
+      </button>
+      {root ? <Figures view={view} root={root} /> : <span class="rlm-figure">{emptyWords(view)}</span>}
+      <span class="rlm-gap" />
+      <Controls view={view} />
+    </div>
+  );
+}
+
+function emptyWords({ run }: ViewState): string {
+  if (run.link.value === "connecting") return "waiting for the kernel";
+  if (run.link.value === "loading") return `loading ${Math.round(run.loaded.value * 100)}%`;
+  return "no run to show";
+}
+
+function Figures({ view, root }: { view: ViewState; root: TreeNode }) {
+  const { tree, alive } = view.moment.value;
+  const limits = (root.fields.limits ?? {}) as Data;
+  const status: Status = view.paused.value.length > 0 ? "paused" : statusOf(root, alive);
+  const { sums } = root;
+  return (
+    <>
+      <StatusMark status={status} />
+      <span class="rlm-figure rlm-phase">{phaseWords(tree, status)}</span>
+      <span class="rlm-figure" title="turns of the root model, and their limit">
+        {`T${turnsOf(tree, root)}${typeof limits.turns === "number" ? `/${limits.turns}` : ""}`}
+      </span>
+      <Calls done={sums.calls} running={sums.running} failed={sums.failed} />
+      <span class="rlm-figure" title="tokens sent and received, all calls">
+        {`${count(sums.input)}→${count(sums.output)} tok`}
+      </span>
+      <span class="rlm-figure" title="cost, and its limit; — where a price is not known">
+        {sumOfCosts(sums)}
+        {typeof limits.cost === "number" && `/${dollars(limits.cost)}`}
+      </span>
+      <span class="rlm-figure" title="elapsed">
+        {duration((root.closed ?? view.time.value) - root.opened)}
+      </span>
+    </>
+  );
+}
+
+const turnsOf = (tree: Tree, root: TreeNode): number =>
+  root.children.filter((id) => tree.get(id)?.kind === "turn").length;
+
+function Calls({ done, running, failed }: { done: number; running: number; failed: number }) {
+  return (
+    <span class="rlm-figure" title="model calls: done, running, failed">
+      {"calls "}
+      <span class="rlm-is-ok">{`${done}✓`}</span>
+      {running > 0 && <span class="rlm-is-running">{` ${running}◐`}</span>}
+      {failed > 0 && <span class="rlm-is-error">{` ${failed}✕`}</span>}
+    </span>
+  );
+}
+
+function Controls({ view }: { view: ViewState }) {
+  const { run } = view;
+  if (!run.alive || run.controls.value.size === 0) return null;
+  const offered = (command: string) => run.controls.value.has(command);
+  const pending = run.pending.value?.cmd;
+  const send = (cmd: Command) => run.command({ cmd });
+  const held = view.paused.value.length > 0;
+  return (
+    <div class="rlm-controls">
+      {pending && pending !== "decide" && <output class="rlm-muted">{`${pending} sent…`}</output>}
+      {held
+        ? offered("resume") && (
+            <Button onClick={() => send("resume")} title="Go on without stopping (F9)">
+              Resume
+            </Button>
+          )
+        : offered("pause") && (
+            <Button onClick={() => send("pause")} title="Hold before the next code or batch">
+              Pause
+            </Button>
+          )}
+      {offered("step") && (
+        <Button onClick={() => send("step")} title="Go on to the next stop (F10)">
+          Step
+        </Button>
+      )}
+      {offered("stop") && <StopButton send={send} offered={offered} />}
+    </div>
+  );
+}
+
+const WAYS: { cmd: Command; name: string; what: string }[] = [
+  { cmd: "answer", name: "Answer now", what: "one last call for an answer from what is known" },
+  { cmd: "stop", name: "Stop", what: "end every call, keep what there is" },
+  { cmd: "kill", name: "Kill", what: "end the subkernels at once" },
+];
+
+function StopButton({ send, offered }: { send: (cmd: Command) => void; offered: (cmd: string) => boolean }) {
+  const [open, setOpen] = useState(false);
+  const choose = (cmd: Command) => {
+    setOpen(false);
+    send(cmd);
+  };
+  const closeOnEscape = (event: KeyboardEvent) => {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    setOpen(false);
+  };
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: Escape in the menu closes it
+    <div class="rlm-split" onKeyDown={closeOnEscape}>
+      <Button kind="warn" onClick={() => choose("stop")} title="End every call, keep what there is">
+        Stop
+      </Button>
+      <button
+        type="button"
+        class="rlm-button rlm-warn rlm-more"
+        aria-label="Other ways to stop"
+        aria-haspopup="menu"
+        aria-expanded={open}
+        onClick={() => setOpen(!open)}
+      >
+        ▾
+      </button>
+      {open && (
+        <div class="rlm-menu" role="menu">
+          {WAYS.filter(({ cmd }) => offered(cmd)).map(({ cmd, name, what }) => (
+            <button type="button" role="menuitem" key={cmd} onClick={() => choose(cmd)}>
+              <b>{name}</b> <span class="rlm-muted">{what}</span>
+            </button>
+          ))}
+        </div>
+      )}
+    </div>
+  );
+}

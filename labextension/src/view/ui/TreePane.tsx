@@ -1,0 +1,110 @@
+/** The recursion tree with its time bars: only the rows in sight are in the page. */
+
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { duration } from "../format";
+import { onTreeKey } from "../keys";
+import type { ViewState } from "../state";
+import { ROW, scrollToShow, visibleSpan } from "../window";
+import { Button } from "./common";
+import { rowDomId, TreeRow } from "./TreeRow";
+
+export function TreePane({ view }: { view: ViewState }) {
+  const rows = view.rows.value;
+  const pane = useRef<HTMLDivElement>(null);
+  const [scrollTop, setScrollTop] = useState(0);
+  const height = useHeight(pane);
+  const selected = view.rowOf(view.selected.value);
+  useShown(pane, selected, height);
+  useFollowing(view, pane, height);
+  if (rows.length === 0) return <NothingMatches view={view} />;
+  const { first, last } = visibleSpan(scrollTop, height, rows.length);
+  const selectedRow = selected >= first && selected < last ? rows[selected] : undefined;
+  const scale = Math.max(view.run.now(), view.time.value, 0.001);
+  return (
+    <div class="rlm-tree">
+      <Columns seconds={scale} />
+      <div
+        ref={pane}
+        class="rlm-rows"
+        role="tree"
+        aria-label="Recursion tree"
+        aria-activedescendant={selectedRow && rowDomId(view, selectedRow)}
+        tabIndex={0}
+        onScroll={(event) => setScrollTop(event.currentTarget.scrollTop)}
+        onClick={(event) => onRowClick(view, event)}
+        onKeyDown={(event) => onTreeKey(view, event)}
+      >
+        <div style={{ height: rows.length * ROW }} role="presentation">
+          <div style={{ transform: `translateY(${first * ROW}px)` }} role="presentation">
+            {rows.slice(first, last).map((row) => (
+              <TreeRow key={row.id} view={view} row={row} selected={row === selectedRow} scale={scale} />
+            ))}
+          </div>
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function onRowClick(view: ViewState, event: MouseEvent): void {
+  const target = event.target as HTMLElement;
+  const id = target.closest<HTMLElement>("[data-row]")?.dataset.row;
+  const row = view.rows.value.find((candidate) => candidate.id === id);
+  if (!row) return;
+  if (row.window || target.closest(".rlm-twisty")) view.expand(row, !row.expanded);
+  else view.select(row.id);
+}
+
+function Columns({ seconds }: { seconds: number }) {
+  return (
+    <div class="rlm-columns" aria-hidden="true">
+      <span class="rlm-name">call</span>
+      <span class="rlm-tokens">tokens</span>
+      <span class="rlm-cost">cost</span>
+      <span class="rlm-time">time</span>
+      <span class="rlm-axis">
+        <span>0</span>
+        <span>{duration(seconds)}</span>
+      </span>
+    </div>
+  );
+}
+
+function NothingMatches({ view }: { view: ViewState }) {
+  return (
+    <div class="rlm-tree rlm-empty">
+      <p>
+        {view.match.value
+          ? "Nothing in this run matches the filter."
+          : "Nothing has happened yet at this time."}
+      </p>
+      {view.match.value && <Button onClick={() => view.clearFilter()}>Clear the filter</Button>}
+    </div>
+  );
+}
+
+function useHeight(pane: { current: HTMLDivElement | null }): number {
+  const [height, setHeight] = useState(400);
+  useLayoutEffect(() => {
+    const element = pane.current;
+    if (!element) return;
+    const observer = new ResizeObserver(() => setHeight(element.clientHeight));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [pane.current]);
+  return height;
+}
+
+/** Keep the selected row in sight when the selection moves. */
+function useShown(pane: { current: HTMLDivElement | null }, row: number, height: number): void {
+  useEffect(() => {
+    const element = pane.current;
+    if (element && row >= 0) element.scrollTop = scrollToShow(row, element.scrollTop, height);
+  }, [row]);
+}
+
+function useFollowing(view: ViewState, pane: { current: HTMLDivElement | null }, height: number): void {
+  const following = view.follow.value && view.run.alive && view.moment.value.step === null;
+  const row = following ? view.rowOf(view.run.history.value.latest) : -1;
+  useShown(pane, row, height);
+}
