@@ -197,10 +197,10 @@ class Deadline:
         self._clock = clock
         self._since = 0.0
         self._pauses = 0
-        self._alarm = asyncio.timeout(None)
+        self._alarm = asyncio.Timeout(None)
 
     async def __aenter__(self) -> None:
-        self._alarm = asyncio.timeout(None)
+        self._alarm = asyncio.Timeout(None)
         await self._alarm.__aenter__()
         self._go_on()
 

@@ -99,7 +99,7 @@ def _output(ran: Ran, cap: int) -> str:
         return f"Output:\n{result.output.rstrip()}"
     where = f"; in full in history[{ran.index}]" if ran.index is not None else ""
     shown = shown_chars(result, cap)
-    return f"Output ({total:,} characters, {shown:,} shown{where}):\n{clip(result.output, cap, total=total)}"
+    return f"Output ({total:,} characters, {shown:,} shown{where}):\n{clip(result.output, cap, total=total).rstrip()}"
 
 
 def clip(text: str, cap: int, *, total: int | None = None) -> str:
@@ -122,7 +122,7 @@ def _failure(result: CellResult) -> str:
     ended = _ENDED.get(result.status, "")
     if result.error is None:
         return ended
-    trace = result.error.traceback.strip() or f"{result.error.name}: {result.error.message}"
+    trace = result.error.traceback.strip("\n") or f"{result.error.name}: {result.error.message}"
     return _lines(ended, f"Error:\n{clip(trace, TRACEBACK_CHARS)}")
 
 
@@ -145,8 +145,8 @@ def stub(ran: Sequence[Ran], turn: int) -> str:
     """What stays of an observation once it is folded."""
     chars = sum(block.result.output_chars for block in ran)
     kept = [block.index for block in ran if block.index is not None]
-    where = f" in full in history[{kept[0]}]" if len(kept) == 1 else ""
-    where = f" in full in history[{kept[0]}] to history[{kept[-1]}]" if len(kept) > 1 else where
+    where = f"; in full in history[{kept[0]}]" if len(kept) == 1 else ""
+    where = f"; in full in history[{kept[0]}] to history[{kept[-1]}]" if len(kept) > 1 else where
     return f"[observation of turn {turn} folded away: {_count(chars, 'character')} of output{where}]"
 
 

@@ -72,7 +72,7 @@ def _mentioned(tree: ast.AST) -> Iterator[Any]:
 
 def _split(text: str) -> tuple[tuple[Block, ...], str]:
     """The runnable blocks, and all text outside of any fence."""
-    lines = text.splitlines()
+    lines = text.replace("\r\n", "\n").split("\n")
     blocks: list[Block] = []
     prose: list[str] = []
     at = 0
