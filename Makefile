@@ -1,0 +1,90 @@
+# Every target sets up what it needs. Stamps in .make/ record what is done: a second call starts at once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := scripts/retry $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input \
+	--retries 10 --timeout 60 --constraint constraints.txt
+INSTALL := $(PIP) --no-build-isolation --editable
+# The browser tests start servers of their own and measure time: one after the other.
+PARALLEL := -n 2 --dist loadgroup
+SLOWEST := --durations 10 --durations-min 5
+
+.DEFAULT_GOAL := help
+.PHONY: help demo lab setup check test test-all bench wheel clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo      ask a first question, with no key (needs Python 3.11 or later, nothing else)"
+	@echo "make lab       open the notebooks in JupyterLab"
+	@echo "make setup     install what the targets below need"
+	@echo "make check     format, lint, types, import rules; the TypeScript part too (needs Node.js 20)"
+	@echo "make test      the tests without the slow ones, in a few minutes (needs Node.js 20)"
+	@echo "make test-all  every test: real browsers, clean installs, pressure"
+	@echo "make bench     measure this machine beside the targets in ARCHITECTURE.md"
+	@echo "PYTHON=python3.12 chooses another Python; rm -rf .venv .make starts afresh"
+
+demo: .make/demo
+	@$(BIN)/python scripts/demo.py
+
+lab: .make/lab
+	@$(BIN)/jupyter lab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
+
+setup: .make/dev .make/node .make/system
+
+check: .make/dev .make/node
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/pyright --pythonpath $(BIN)/python --warnings
+	$(BIN)/lint-imports --no-logo
+	cd labextension && ../$(BIN)/jlpm check
+
+test: .make/dev .make/node .make/system
+	cd labextension && ../$(BIN)/jlpm test
+	$(BIN)/python -m pytest -q $(PARALLEL) $(SLOWEST) -m "not slow"
+
+test-all: .make/dev .make/node .make/system
+	cd labextension && ../$(BIN)/jlpm test
+	$(BIN)/python -m pytest -q $(PARALLEL) $(SLOWEST)
+
+bench: .make/dev
+	@$(BIN)/python -m benchmarks
+
+wheel: .make/dev
+	@$(BIN)/python -m build --wheel --no-isolation
+
+clean:
+	rm -rf build dist .make .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/pyvenv.cfg: scripts/venv.py
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not here: install Python 3.11 or later, or name one: make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) scripts/venv.py $(VENV)
+	@touch $@
+
+.make/build: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	@echo "installing into $(VENV) (the first time takes a minute or two)"
+	@mkdir -p .make
+	@$(PIP) hatchling editables
+	@touch $@
+
+.make/demo: .make/build
+	@$(INSTALL) ".[offline]" nbclient
+	@touch $@
+
+.make/lab: .make/build
+	@$(INSTALL) ".[offline,lab]"
+	@touch $@
+
+.make/dev: .make/build
+	@$(INSTALL) ".[lab,offline,arrow,test,dev]"
+	@touch $@ .make/demo .make/lab
+
+.make/node: .make/dev labextension/package.json labextension/yarn.lock
+	@scripts/node
+	@cd labextension && ../scripts/retry ../$(BIN)/jlpm install --immutable >/dev/null
+	@touch $@
+
+.make/system: scripts/system
+	@mkdir -p .make
+	@scripts/system
+	@touch $@
