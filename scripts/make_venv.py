@@ -1,4 +1,4 @@
-"""Create a virtual environment: python3 scripts/venv.py .venv
+"""Create a virtual environment: python3 scripts/make_venv.py .venv
 
 Runs under any Python, because it has to say which one is needed.
 """
