@@ -97,14 +97,14 @@ def _cue_at(
     after_field = any(c.kind == "field" for c in [c for c in before if c.kind != "filler"][-1:])
     if after_field and (cell := _cell_at(tokens, i, schema)):
         return cell
+    if tokens[i].text in schema.words:
+        return Cue("cell", tokens[i].text, tokens[i].text), 1
     for length in range(min(5, len(tokens) - i), 0, -1):
         part = tokens[i : i + length]
         known = lexicon.get(_as_written(part)) or lexicon.get(_stems(part))
         if known is not None:
             return Cue(*known, " ".join(t.text for t in part)), length
     token = tokens[i]
-    if token.text in schema.words:
-        return Cue("cell", token.text, token.text), 1
     if token.kind == "word" and (cell := _cell_at(tokens, i, schema)):
         return cell
     return Cue(token.kind, token.value, token.text), 1

@@ -38,12 +38,12 @@ ACCESS_LOG = Schema(
         Field("protocol", ("http version", "http protocol")),
     ),
     rows=("request", "hit", "response", "line", "entry", "record", "requested", "access log", "log", "log line",
-          "web server", "server log"),
+          "web server", "server log", "time"),
     typed={"address": "client", "path": "path", "class": "status", "date": "day"},
     cells={str(code.value): ("status",) for code in HTTPStatus},
     words={m: ("method", m) for m in ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH")},
 )  # fmt: skip
-PLAIN_LINES = Schema(fields=(Field("line", ("text",), long=True),), rows=("log line", "row", "entry"))
+PLAIN_LINES = Schema(fields=(Field("text", (), long=True),), rows=("line", "log line", "row"), typed={"quoted": "text"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,20 @@ def schema_of(survey: Mapping[str, Any]) -> Schema:
     )
     dates = [c["name"] for c in columns if c["iso_dates"]]
     cells = {term: tuple(homes) for term, homes in survey["cells"].items()}
-    rows = ("row", "record", "line", "item", "entry", "document", "query", "ticket", "message", "request", "log")
+    rows = (
+        "row",
+        "record",
+        "line",
+        "item",
+        "entry",
+        "document",
+        "query",
+        "ticket",
+        "message",
+        "request",
+        "log",
+        "time",
+    )
     typed = {"date": dates[0]} if len(dates) == 1 else {}
     return Schema(fields, rows, typed, cells, surveyed=True)
 
@@ -184,7 +197,7 @@ def parse(line):
 
 LINE_LOADER = """\
 def parse(line):
-    return {"line": line}
+    return {"text": line}
 """
 
 EACH_LINE = """\

@@ -16,6 +16,8 @@ from .schema import Field, Filter, NotUnderstood, Query, Schema
 from .tokens import tokenize
 from .vocabulary import BOUNDS, INTENTS, NEUTRAL, OPERATIONS, OPERATORS, RANKINGS, VALUES
 
+MOST_GROUPS = 100  # beyond that a number beside "most" is rather a value, such as a status
+
 
 def understand(question: str, schema: Schema) -> Query:
     """The query that a question means.
@@ -43,12 +45,13 @@ def _having(cues: Sequence[Cue]) -> tuple[str, int] | None:
 
 
 def _take_number_of_groups(cues: Sequence[Cue]) -> int:
-    """How many groups are asked for: "top 5", "the 5 most frequent"."""
+    """How many groups are asked for: "top 5", "the 5 most frequent", "which 5 addresses"."""
     for a, b in pairwise(cues):
-        number = next((c for c in (a, b) if c.kind == "number"), None)
-        if number and {a.kind, b.kind} & {"most", "least"}:
+        number = b if b.kind == "number" and (a.text.lower() == "top" or a.kind == "list") else a
+        ahead = number is b or (a.kind == "number" and b.kind in ("most", "least"))
+        if ahead and number.value.isdigit() and 0 < int(number.value) <= MOST_GROUPS:
             number.used = True
-            return int(float(number.value))
+            return int(number.value)
     return 1
 
 
@@ -74,6 +77,9 @@ def _filter_at(cues: Sequence[Cue], i: int, schema: Schema) -> Filter:
         at = i - 1
         operator = cues[at].kind
         cues[at].used = True
+    elif i > 1 and cues[i - 1].kind == "field" and cues[i - 2].kind == "ne":  # "not answered with status 200"
+        operator = "ne"
+        cues[i - 2].used = True
     cue.used = True
     name = _field_of(cue, [*cues[max(0, at - 1) : at], *cues[i + 1 : i + 2]], schema)
     return _filter(schema.field(name), operator, cue, schema)
@@ -130,6 +136,8 @@ def _query(cues: Sequence[Cue], schema: Schema, query: Query) -> Query:
     _check_count(rest, operation)
     _check_measure(free, schema, operation)
     kinds = {c.kind for c in rest}
+    if query.k > 1 and operation not in RANKINGS:
+        raise NotUnderstood(f"{query.k} of them, without an order")
     named = list({c.value: schema.field(c.value) for c in rest if c.kind == "field"}.values())
     filled = replace(query, operation=operation, with_count="with_count" in kinds, multi="multi" in kinds)
     return SHAPES[operation](filled, named)

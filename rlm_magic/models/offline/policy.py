@@ -197,7 +197,8 @@ def _looked_up(conversation: Conversation) -> Step:
         step = stage(fact, conversation.reports)
         if step is not None:
             return step
-    raise Abstain("no sentence of the text holds all words of the question")
+    nowhere = ", ".join(conversation.reports["find"]["missing"])
+    raise Abstain(f"the text nowhere mentions {nowhere}" if nowhere else "no sentence holds all words of the question")
 
 
 Reports = Mapping[str, Mapping[str, Any]]

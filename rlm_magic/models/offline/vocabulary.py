@@ -10,7 +10,7 @@ from .words import spaced, stem
 CUES: Mapping[str, tuple[str, ...]] = {
     "count": ("how many times", "how often", "how many", "number of", "count", "count of"),
     "total": ("total", "total number of", "in total", "sum of", "altogether", "how much"),
-    "mean": ("average", "mean"),
+    "mean": ("average", "mean", "average number of", "mean number of"),
     "max": ("largest", "highest", "maximum", "biggest", "greatest", "longest"),
     "min": ("smallest", "lowest", "minimum", "shortest"),
     "most": ("most", "most often", "most frequent", "most frequently", "most common", "most commonly", "most popular",
@@ -36,8 +36,8 @@ CUES: Mapping[str, tuple[str, ...]] = {
         *spaced("""a an the of in on to with were was is are be been did do does have has had this these that those and
                 for at from there here their its it whose where any all given equal exactly file table dataset data
                 context column sent send got get gave answered answer returned return made make appear occur belong
-                wrote written listed please seen come"""),
-        "responded with", "entry of", "value of", "in this text", "of them", "over the whole",
+                wrote written listed please seen come came"""),
+        "per response", "per request", "responded with", "entry of", "value of", "in this text", "of them", "over the whole",
     ),
 }  # fmt: skip
 
