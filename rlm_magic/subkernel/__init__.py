@@ -1,0 +1,7 @@
+"""Edge: the model's code runs in an ipykernel of its own, which this package starts, watches and ends."""
+
+from ..guest.names import RESERVED, SUBKERNEL_MARK
+from .probe import probe
+from .sandbox import Subkernel, Subkernels, close_all
+
+__all__ = ["RESERVED", "SUBKERNEL_MARK", "Subkernel", "Subkernels", "close_all", "probe"]

@@ -1,0 +1,184 @@
+"""The subkernel's ipykernel: a real IPython, whose cells report to the notebook over the socketpair alone.
+
+Nothing is taken from Jupyter's iopub channel, which the model's code can write to; a reply on the shell channel
+only says that the cell has ended, and never carries what the code made.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from importlib.metadata import version
+from typing import Any, Dict, List, Optional
+
+from ipykernel.compiler import XCachingCompiler
+from ipykernel.displayhook import ZMQShellDisplayHook
+from ipykernel.ipkernel import IPythonKernel
+from ipykernel.kernelapp import IPKernelApp
+from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
+from traitlets import Type
+
+from . import asyncrun
+from .calls import Calls
+from .contexts import Outbox
+from .frames import Frame
+from .link import Link
+from .load import load
+from .names import SUBKERNEL_MARK
+from .session import Session
+
+STACK = 512 * 1024
+OPTIONS = (
+    "--IPKernelApp.capture_fd_output=False",
+    "--HistoryManager.enabled=False",
+    "--InteractiveShell.colors=NoColor",
+)
+
+
+class CellCompiler(XCachingCompiler):
+    """Names each cell's code "cell 3", and keeps its lines for tracebacks."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.sources: Dict[str, List[str]] = {}
+
+    def get_code_name(self, raw_code: str, code: str, number: int) -> str:
+        name = f"cell {number}"
+        self.sources[name] = raw_code.splitlines()
+        return name
+
+
+class GuestPublisher(ZMQDisplayPublisher):
+    """What is displayed goes to the session."""
+
+    def publish(self, data: Any, metadata: Any = None, **options: Any) -> None:
+        self.shell.guest.show(data)
+
+    def clear_output(self, wait: bool = False) -> None:
+        """There is nothing to clear: outputs are told when the cell has ended."""
+
+
+class GuestDisplayHook(ZMQShellDisplayHook):
+    """Last expressions go to the session."""
+
+    def start_displayhook(self) -> None:
+        pass
+
+    def write_output_prompt(self) -> None:
+        pass
+
+    def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
+        self.shell.guest.show(format_dict)
+
+    def finish_displayhook(self) -> None:
+        pass
+
+
+class GuestShell(ZMQInteractiveShell):
+    """An IPython whose errors are kept for the session instead of being printed."""
+
+    display_pub_class = Type(GuestPublisher)
+    displayhook_class = Type(GuestDisplayHook)
+    guest: Session
+    failure: Optional[BaseException] = None
+
+    def showtraceback(self, exc_tuple: Any = None, *args: Any, **options: Any) -> None:
+        self.failure = (exc_tuple or sys.exc_info())[1]
+
+    def showsyntaxerror(self, *args: Any, **options: Any) -> None:
+        self.failure = sys.exc_info()[1]
+
+    def ask_exit(self) -> None:
+        raise SystemExit("exit() does not end this session")
+
+
+class GuestKernel(IPythonKernel):
+    """Runs a cell, tells the notebook, and replies with no more than that it has ended."""
+
+    shell_class = Type(GuestShell)
+    compiler_class = Type(CellCompiler)
+    link: Link
+
+    async def do_execute(self, code: str, silent: bool, *args: Any, **options: Any) -> Dict[str, Any]:
+        shell = self.shell
+        sys.stdout = sys.stderr = shell.guest.stream
+        shell.failure = None
+        shell.guest.begin(self.get_parent("shell")["header"]["msg_id"])
+        try:
+            await super().do_execute(code, silent)
+        except BaseException as error:  # also what the message of an exception of the model's raised
+            shell.failure = shell.failure or error
+        self._end()
+        return {"status": "ok", "execution_count": self.execution_count, "user_expressions": {}, "payload": []}
+
+    def _end(self) -> None:
+        """Tell what the cell did. An interrupt may still come while it is put together, not while it leaves."""
+        guest = self.shell.guest
+        try:
+            guest.end(self.shell.failure)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        except BaseException:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            guest.abandon()
+        self.link.flush()
+        sys.stdout = sys.stderr = guest.stream
+
+
+class Guest:
+    """Ties the kernel to the notebook: answers its frames."""
+
+    def __init__(self, app: IPKernelApp, link: Link) -> None:
+        shell = app.kernel.shell
+        self._link = link
+        self._session = shell.guest = Session(shell.user_ns, shell.compile.sources, link.send)
+        self._calls: Optional[Calls] = None
+        app.kernel.link = link
+
+    def handle(self, frame: Frame) -> None:
+        """Answer one frame, on the reading thread."""
+        if frame["type"] == "reply" and self._calls is not None:
+            self._calls.reply(frame)
+        elif frame["type"] == "over" and self._calls is not None:
+            self._calls.over(frame["cell"])
+        elif frame["type"] == "bind":
+            self._link.send({"type": "bound", "name": frame["name"], **self._bind(frame)})
+        elif frame["type"] == "setup":
+            outbox = Outbox(frame["outbox"])
+            self._calls = Calls(self._link.send, outbox, recursive=frame["recursive"], window=frame["window"])
+            self._session.use(self._calls)
+            _silence()
+            self._link.send({"type": "ready"})
+
+    def _bind(self, frame: Frame) -> Frame:
+        try:
+            self._session.bind(frame["name"], load(frame["path"], frame["format"]))
+        except ModuleNotFoundError as error:
+            return {"error": str(error), "missing": error.name}
+        except BaseException as error:  # whatever unpickling runs
+            return {"error": f"{type(error).__name__}: {error}"[:1000], "missing": None}
+        return {"error": None, "missing": None}
+
+
+def serve(argv: List[str], descriptor: int) -> None:
+    """Run the kernel until it is killed."""
+    os.environ[SUBKERNEL_MARK] = "1"
+    app = IPKernelApp.instance(kernel_class=GuestKernel)
+    app.initialize([*argv, *OPTIONS])
+    link = Link(descriptor)
+    guest = Guest(app, link)
+    asyncrun.install()
+    link.start(guest.handle)
+    threading.stack_size(STACK)
+    python = ".".join(map(str, sys.version_info[:3]))
+    link.send({"type": "hello", "python": python, "ipykernel": version("ipykernel")})
+    app.start()
+
+
+def _silence() -> None:
+    """From here on nothing is written to the start-up log, which would have no limit."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in (1, 2):
+        os.dup2(null, standard)
+    os.close(null)

@@ -1,0 +1,251 @@
+"""One subkernel process, from its launch to its death."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Coroutine, Mapping
+from functools import cache
+from typing import Any, cast
+
+import zmq.asyncio
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+
+from ..engine.errors import BindingError, SandboxError
+from ..engine.ports import Handle
+from ..guest.frames import Frame, FrameError
+from .cell import Cell
+from .channel import Channel
+from .environment import environment
+from .provisioner import SubkernelProvisioner
+from .rpc import refuse
+from .rundir import Place
+from .threads import in_thread
+
+log = logging.getLogger("rlm_magic")
+
+START_SECONDS = 60.0
+DEATH_SECONDS = 5.0
+LOG_TAIL = 2_000
+# Longer messages are the doing of the kernel's code: an honest reply has a few hundred bytes.
+MAX_MESSAGE = 16 * 1024**2
+
+
+class Dead(Exception):
+    """The subkernel died, or broke the protocol and was killed."""
+
+
+class _OneSpec(KernelSpecManager):
+    """Knows one kernelspec."""
+
+    spec: KernelSpec
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        return self.spec
+
+
+class Kernel:
+    """A running subkernel: `start` it once, `close` it.
+
+    Attributes:
+        about: the guest's hello: its versions of python and ipykernel.
+        cell: the cell that is running.
+        died: done when the process is dead, with its exit status.
+    """
+
+    def __init__(self, spec: KernelSpec, place: Place) -> None:
+        self.place = place
+        self.about: Mapping[str, Any] = {}
+        self.cell: Cell | None = None
+        specs = _OneSpec()
+        specs.spec = spec
+        self._manager = AsyncKernelManager(
+            kernel_spec_manager=specs,
+            transport="ipc",
+            ip=str(place.sockets),
+            connection_file=str(place.connection_file),
+            context=_context(),
+        )
+        self._provisioner = SubkernelProvisioner(kernel_id=place.directory.name, kernel_spec=spec, parent=self._manager)
+        self._provisioner.place = place
+        self._manager.provisioner = self._provisioner
+        self._python = spec.argv[0]
+        self._answers: dict[str, asyncio.Future[Frame]] = {}
+        self._client: AsyncKernelClient | None = None
+        self._channel: Channel | None = None
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    async def start(self, *, recursive: bool, window: int) -> None:
+        """Launch it, and wait until it has answered twice.
+
+        Raises:
+            SandboxError: it did not start; the message ends with what it wrote last.
+        """
+        try:
+            await self._manager.start_kernel(env=environment(self.place, self._python))
+        except OSError as error:
+            raise SandboxError(f"the subkernel's Python cannot be run: {error}") from error
+        self.died = self._task(self._provisioner.wait())
+        self._channel = await Channel.open(self._provisioner.channel)
+        hello, ready = self._expect("hello"), self._expect("ready")
+        self._task(self._read())
+        setup = {"type": "setup", "recursive": recursive, "window": window, "outbox": str(self.place.outbox)}
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                self.about = await self._answer(hello)
+                await self.tell(setup)
+                await self._answer(ready)
+        except (Dead, TimeoutError) as error:
+            raise SandboxError(f"the subkernel did not start: {self._last_words() or error or 'no answer'}") from None
+        self._client = self._connected()
+
+    def _connected(self) -> AsyncKernelClient:
+        # only now: a socket that connects before the kernel has bound sleeps 100 ms before it tries again
+        client = cast(AsyncKernelClient, self._manager.client())
+        client.start_channels(shell=True, iopub=False, stdin=False, hb=False, control=False)
+        return client
+
+    def _last_words(self) -> str:
+        with contextlib.suppress(OSError):
+            return self.place.log.read_text(errors="replace")[-LOG_TAIL:].strip()
+        return ""
+
+    async def bind(self, name: str, path: str, form: str) -> None:
+        """Have the guest load a value.
+
+        Raises:
+            BindingError: it could not; the message says why.
+            Dead: it died of it.
+        """
+        bound = self._expect("bound")
+        await self.tell({"type": "bind", "name": name, "path": path, "format": form})
+        answer = await self._answer(bound)
+        if answer.get("missing"):
+            raise BindingError(
+                f"{name}: the subkernel's Python has no module {answer['missing']!r}: install it there, or name a "
+                "kernel that has it with --kernel"
+            )
+        if answer.get("error"):
+            raise BindingError(f"{name}: the subkernel cannot load it: {answer['error']}")
+
+    def open(self, code: str, handle: Handle) -> Cell:
+        """Start a cell."""
+        self.cell = Cell(self, code, handle)
+        return self.cell
+
+    def execute(self, code: str) -> str:
+        """Send a cell; returns what its reply will refer to."""
+        assert self._client is not None
+        return cast(str, self._client.execute(code, store_history=True, allow_stdin=False, stop_on_error=False))
+
+    async def replied(self, message: str) -> None:
+        """Wait for the reply to a message."""
+        assert self._client is not None
+        while True:
+            reply = await self._client.get_shell_msg()
+            if reply["parent_header"].get("msg_id") == message:
+                return
+
+    def interrupt(self) -> None:
+        """Raise KeyboardInterrupt in the cell, and wake an idle loop, which the signal alone does not."""
+        assert self._client is not None
+        self._provisioner.interrupt()
+        self._client.kernel_info()
+
+    def kill(self) -> None:
+        """Kill it with what it started; from any thread."""
+        self._provisioner.end()
+
+    def cpu_seconds(self) -> float:
+        """Processor time of its main thread; 0 where that is not known."""
+        return self._provisioner.cpu_seconds()
+
+    @property
+    def cause_of_death(self) -> str:
+        """How the process ended, in words."""
+        status = self.died.result() if self.died.done() else None
+        if status is None:
+            return "broke off"
+        return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
+
+    async def send(self, frame: Frame) -> None:
+        """Send a frame to the guest; as `Channel.send`."""
+        await self._channel.send(frame)
+
+    async def tell(self, frame: Frame) -> None:
+        """Send a frame that may come too late."""
+        with contextlib.suppress(ConnectionError):
+            await self._channel.send(frame)
+
+    async def close(self) -> None:
+        """End it with everything that it started, and remove its directory."""
+        self.kill()
+        if self._tasks:
+            await asyncio.wait({self.died}, timeout=DEATH_SECONDS)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._channel.close()
+        if self._client is not None:
+            self._client.stop_channels()
+        await self._manager.cleanup_resources()
+        await in_thread(self.place.remove)
+
+    def _task(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work)
+        self._tasks.append(task)
+        return task
+
+    def _expect(self, kind: str) -> asyncio.Future[Frame]:
+        answer = self._answers[kind] = asyncio.get_running_loop().create_future()
+        return answer
+
+    async def _answer(self, answer: asyncio.Future[Frame]) -> Frame:
+        await asyncio.wait({answer, self.died}, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise Dead(f"it ended with status {self.died.result()}")
+        return answer.result()
+
+    async def _read(self) -> None:
+        """Take frames until the channel breaks; then there is nothing left to do for this process."""
+        try:
+            while True:
+                await self._take(await self._channel.receive())
+        except (EOFError, ConnectionError):
+            pass
+        except FrameError as error:
+            log.warning("a subkernel was killed, it broke the protocol: %s", error)
+        finally:
+            self.kill()
+
+    async def _take(self, frame: Frame) -> None:
+        kind = frame.get("type")
+        if kind in ("call", "item", "cancel"):
+            if self.cell is None:
+                await refuse(frame, self.tell)
+            else:
+                self.cell.calls.take(frame)
+        elif kind in ("rich", "finish", "result"):
+            if self.cell is not None:
+                self.cell.tell(frame)
+        elif kind in ("hello", "ready", "bound"):
+            self._answered(kind, frame)
+        else:
+            raise FrameError("a frame of an unknown type")
+
+    def _answered(self, kind: str, frame: Frame) -> None:
+        answer = self._answers.pop(kind, None)
+        if answer is not None and not answer.done():
+            answer.set_result(frame)
+
+
+@cache
+def _context() -> zmq.asyncio.Context:
+    """One for the process: each has a thread."""
+    context = zmq.asyncio.Context()
+    context.maxmsgsize = MAX_MESSAGE  # a default of its sockets
+    return context

@@ -1,0 +1,107 @@
+"""How a subkernel is launched and ended: the seam where confinement, and later remote kernels, come in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.provisioning import LocalProvisioner
+
+from ..guest.names import CHANNEL_VARIABLE
+from .rundir import Place
+
+
+class SubkernelProvisioner(LocalProvisioner):
+    """Launches one ipykernel at ``place``, with a private channel, and ends it with everything that it started.
+
+    ``channel`` is the notebook's end of the socketpair, there after the launch. Launch from a thread that lives as
+    long as the kernel: the kernel is killed when that thread ends.
+    """
+
+    place: Place
+    channel: socket.socket
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
+        self.channel, theirs = socket.socketpair()
+        with theirs, self.place.log.open("wb") as log:
+            kwargs["env"][CHANNEL_VARIABLE] = str(theirs.fileno())
+            kwargs.update(
+                cwd=str(self.place.work),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+            return await super().launch_kernel(cmd, **kwargs)
+
+    async def send_signal(self, signum: int) -> None:
+        """An interrupt is for the kernel alone; what ends it is for its whole group."""
+        if signum == signal.SIGINT:
+            self.interrupt()
+        else:
+            self.end(signum)
+
+    def interrupt(self) -> None:
+        """Raise KeyboardInterrupt in the kernel's main thread, once that runs Python again."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGINT)
+
+    def cpu_seconds(self) -> float:
+        """Processor time of the main thread so far; 0 where that is not known."""
+        if self.process is None or sys.platform != "linux":
+            return 0.0
+        pid = self.process.pid
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/task/{pid}/stat").read_text().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return 0.0
+
+    def end(self, signum: int = signal.SIGKILL) -> None:
+        """Signal the kernel's whole session; from any thread. Nothing happens once it was waited for."""
+        process = self.process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signum)
+        for pid in _session(process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signum)
+
+    async def wait(self) -> int | None:
+        """Wait for the kernel to die; then what it left behind dies too, before its number can be used again."""
+        if self.process is not None and hasattr(os, "pidfd_open"):
+            await _readable(os.pidfd_open(self.process.pid))
+            self.end()
+        return await super().wait()
+
+
+async def _readable(pidfd: int) -> None:
+    """Wait until the process of ``pidfd`` is dead, not yet reaped."""
+    loop = asyncio.get_running_loop()
+    gone = loop.create_future()
+    loop.add_reader(pidfd, lambda: gone.done() or gone.set_result(None))
+    try:
+        await gone
+    finally:
+        loop.remove_reader(pidfd)
+        os.close(pidfd)
+
+
+def _session(leader: int) -> Iterator[int]:
+    """The processes of a session, where /proc tells: they may have left the leader's group."""
+    if sys.platform != "linux":
+        return
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            # pid (name) state ppid pgrp session ...; the name may hold anything
+            fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
+            if int(fields[3]) == leader:
+                yield int(entry.name)

@@ -1,0 +1,158 @@
+"""Directories of subkernels: short, private, and swept up after a process that was killed.
+
+<temporary directory>/rlmk-xxxxxxxx/    one for each process, 0700, locked for its life
+    1/                                  one for each subkernel
+        c.json                          connection file
+        k-1 ... k-5                     the kernel's sockets
+        log                             what it wrote while starting
+        work/                           its home and working directory
+        in/  out/                       values bound; contexts for sub-RLMs
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import fcntl
+import itertools
+import os
+import shutil
+import stat
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..engine.errors import SandboxError
+from ..guest.names import INBOX, OUTBOX
+
+PREFIX = "rlmk-"
+LOCK = "lock"
+# A Unix socket's path holds 107 bytes on Linux, 103 on macOS; the names above take up to 20.
+MAX_ROOT = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The directory of one subkernel; see the module."""
+
+    directory: Path
+
+    @property
+    def connection_file(self) -> Path:
+        return self.directory / "c.json"
+
+    @property
+    def sockets(self) -> Path:
+        """What the names of the sockets start with."""
+        return self.directory / "k"
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "log"
+
+    @property
+    def work(self) -> Path:
+        return self.directory / "work"
+
+    @property
+    def inbox(self) -> Path:
+        return self.directory / INBOX
+
+    @property
+    def outbox(self) -> Path:
+        return self.directory / OUTBOX
+
+    def remove(self) -> None:
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class RunDirectory:
+    """The places of this process, made at first use and removed at exit. A forked child gets its own."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._root: Path | None = None
+        self._owner = -1
+        self._lock = -1
+
+    def place(self) -> Place:
+        """A new place.
+
+        Raises:
+            SandboxError: the temporary directory cannot be used.
+        """
+        try:
+            place = Place(self._own_root() / str(next(self._numbers)))
+            for directory in (place.directory, place.work, place.inbox, place.outbox):
+                directory.mkdir(mode=0o700)
+        except OSError as error:
+            raise SandboxError(
+                f"no directory for a subkernel: {error}; set TMPDIR to one that can be written"
+            ) from error
+        return place
+
+    def _own_root(self) -> Path:
+        with self._guard:
+            if self._root is None or self._owner != os.getpid() or not self._root.exists():
+                self._root, self._lock = _make(_parent())
+                self._owner = os.getpid()
+                atexit.register(self.close)
+            return self._root
+
+    def close(self) -> None:
+        """Remove everything. It can be used again."""
+        with self._guard:
+            root, self._root = self._root, None
+            if root is not None and self._owner == os.getpid():
+                shutil.rmtree(root, ignore_errors=True)
+                os.close(self._lock)
+                atexit.unregister(self.close)
+
+
+def _parent() -> Path:
+    """The temporary directory; a disk-backed and short one where the user chose none."""
+    chosen = any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
+    candidates = [Path(tempfile.gettempdir())] if chosen else [Path("/var/tmp"), Path(tempfile.gettempdir())]
+    candidates.append(Path("/tmp"))
+    for directory in candidates:
+        if len(os.fsencode(directory)) <= MAX_ROOT and os.access(directory, os.W_OK | os.X_OK):
+            return directory
+    raise SandboxError(
+        f"the temporary directory {candidates[0]} is too long or not writable: set TMPDIR to a short one"
+    )
+
+
+def _make(parent: Path) -> tuple[Path, int]:
+    sweep(parent)
+    root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    lock = os.open(root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return root, lock
+
+
+def sweep(parent: Path) -> None:
+    """Remove the directories of this user whose process is gone: nobody holds their lock."""
+    for root in parent.glob(PREFIX + "*"):
+        with contextlib.suppress(OSError):
+            if _is_own_directory(root) and _unlocked(root / LOCK):
+                shutil.rmtree(root, ignore_errors=True)
+
+
+def _is_own_directory(path: Path) -> bool:
+    status = path.lstat()
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+
+
+def _unlocked(path: Path) -> bool:
+    """Without the file its process is about to make it, so the directory counts as in use."""
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(descriptor)
+    return True
+
+
+run_directory = RunDirectory()

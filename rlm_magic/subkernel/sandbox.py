@@ -1,0 +1,197 @@
+"""The engine's `Sandbox` on a real ipykernel: one fresh subkernel for each RLM of the tree."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import weakref
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+
+from jupyter_client.kernelspec import KernelSpec
+
+from ..engine.errors import BindingError
+from ..engine.ports import Handle
+from ..engine.types import GIB, CellError, CellResult, Variable
+from .cell import Cell
+from .files import hand_over
+from .kernel import Dead, Kernel
+from .rundir import run_directory
+from .specs import kernel_spec
+from .threads import in_thread
+
+# Seconds that an interrupted cell has to end by itself: after its time is up, and when the run was stopped.
+GRACE = 1.0
+STOP_GRACE = 0.05
+
+
+class Subkernels:
+    """Opens subkernels, as `OpenSandbox`.
+
+    Args:
+        kernel: name of a kernelspec of a Python with ipykernel >= 6; None: the Python of this process.
+        memory: bytes of private memory of one subkernel.
+
+    Raises:
+        InputError: there is no such kernelspec, or it is not one of a Python.
+    """
+
+    confinement = "not confined"
+
+    def __init__(self, *, kernel: str | None = None, memory: int = 4 * GIB) -> None:
+        self.memory = memory
+        self._spec = kernel_spec(kernel)
+        self._open: set[Subkernel] = set()
+        _all.add(self)
+
+    def __call__(self, node: str, *, recursive: bool, window: int) -> AbstractAsyncContextManager[Subkernel]:
+        return self._opening(recursive, window)
+
+    @asynccontextmanager
+    async def _opening(self, recursive: bool, window: int) -> AsyncGenerator[Subkernel]:
+        subkernel = Subkernel(self._spec, self.confinement, recursive, window)
+        self._open.add(subkernel)
+        try:
+            await subkernel.start()
+            yield subkernel
+        finally:
+            await subkernel.close()
+            self._open.discard(subkernel)
+
+    def kill(self) -> None:
+        """Kill every subkernel that is open; from any thread."""
+        for subkernel in list(self._open):
+            subkernel.kill()
+
+
+class Subkernel:
+    """A `Sandbox`. After a timeout that did not end the code, or a death, a new process takes over."""
+
+    def __init__(self, spec: KernelSpec, confinement: str, recursive: bool, window: int) -> None:
+        self.confinement = confinement
+        self._spec = spec
+        self._recursive = recursive
+        self._window = window
+        self._variables: tuple[Variable, ...] = ()
+        self._kernel: Kernel | None = None
+        self._lost = False
+        self._renewing: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Launch the process.
+
+        Raises:
+            SandboxError: it does not start.
+        """
+        self._kernel = Kernel(self._spec, run_directory.place())
+        await self._kernel.start(recursive=self._recursive, window=self._window)
+
+    async def bind(self, variables: Sequence[Variable]) -> None:
+        self._variables = tuple(variables)
+        await self._bind()
+
+    async def run(self, code: str, handle: Handle, *, seconds: float) -> CellResult:
+        kernel = await self._ready()
+        cell = kernel.open(code, handle)
+        try:
+            in_time = await cell.within(seconds)
+            if not in_time:
+                await cell.stop(GRACE)
+            return self._result(cell, in_time, seconds)
+        except BaseException:
+            if not await cell.stop(STOP_GRACE):
+                self._lost = True
+                kernel.kill()
+            raise
+        finally:
+            await cell.close()
+
+    def kill(self) -> None:
+        """Kill the process with what it started; from any thread."""
+        if self._kernel is not None:
+            self._kernel.kill()
+
+    async def close(self) -> None:
+        """End every process of it and remove their files."""
+        self.kill()
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.wait({self._renewing})
+        if self._kernel is not None:
+            await self._kernel.close()
+
+    async def _bind(self) -> None:
+        assert self._kernel is not None
+        for number, variable in enumerate(self._variables):
+            file = await in_thread(variable.source.file)
+            path = file.path
+            if file.format != "path":
+                path = await in_thread(hand_over, file.path, self._kernel.place.inbox / str(number))
+            try:
+                await self._kernel.bind(variable.name, path, file.format)
+            except Dead as death:
+                raise BindingError(f"{variable.name}: the subkernel died while it loaded this value: {death}") from None
+
+    async def _ready(self) -> Kernel:
+        if self._lost and self._renewing is None:
+            self._renew()
+        if self._renewing is not None:
+            await asyncio.shield(self._renewing)
+            self._renewing = None
+        assert self._kernel is not None
+        return self._kernel
+
+    def _renew(self) -> None:
+        """Start a new process in the background; what goes wrong there is raised by the next cell."""
+        self._renewing = asyncio.create_task(self._take_over())
+        self._renewing.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def _take_over(self) -> None:
+        assert self._kernel is not None
+        await self._kernel.close()
+        await self.start()
+        await self._bind()
+        self._lost = False
+
+    def _result(self, cell: Cell, in_time: bool, seconds: float) -> CellResult:
+        over = f"the cell ran longer than {seconds:g} seconds"
+        if not cell.ended:
+            return self._restarted(cell, in_time, over)
+        result = replace(cell.report.cell_result(), seconds=cell.seconds)
+        if in_time:
+            return result
+        return replace(result, status="timeout", error=_timeout(over + " and was interrupted", result.error))
+
+    def _restarted(self, cell: Cell, in_time: bool, over: str) -> CellResult:
+        assert self._kernel is not None
+        if in_time:
+            lost = _lost(f"The Python session died: it {self._kernel.cause_of_death}.", self._variables)
+            result = CellResult("died", seconds=cell.seconds, lost=lost)
+        else:
+            lost = _lost(f"{over[0].upper()}{over[1:]} and could not be interrupted.", self._variables)
+            result = CellResult("timeout", error=_timeout(over, None), seconds=cell.seconds, lost=lost)
+        self._kernel.kill()
+        self._lost = True
+        self._renew()
+        return result
+
+
+def _lost(what: str, variables: Sequence[Variable]) -> str:
+    kept = f"; {', '.join(v.name for v in variables)} as at the start" if variables else ""
+    return f"{what} A new session runs: the variables that you made are gone{kept}."
+
+
+def _timeout(message: str, interrupted: CellError | None) -> CellError:
+    lines = interrupted.traceback.split("\n")[:-1] if interrupted else []
+    return CellError("TimeoutError", message, "\n".join([*lines, f"TimeoutError: {message}"]))
+
+
+_all: weakref.WeakSet[Subkernels] = weakref.WeakSet()
+
+
+@atexit.register
+def close_all() -> None:
+    """Kill every subkernel of this process."""
+    for subkernels in list(_all):
+        subkernels.kill()
