@@ -205,15 +205,18 @@ def _list(query: Query, exact: bool) -> str:
 
 
 def _number(query: Query, exact: bool) -> str:
-    amounts = (
-        f"[r[{query.target!r}] for r in chosen]"
-        if exact
-        else (f"[number(r[{query.target!r}]) for r in chosen if r.get({query.target!r})]")
+    held = f"r[{query.target!r}] for r in chosen"
+    amounts = f"[{held}]" if exact else f"[number(r[{query.target!r}]) for r in chosen if r.get({query.target!r})]"
+    figure = {
+        "sum": "sum(amounts)",
+        "mean": "sum(amounts) / len(amounts)",
+        "max": "max(amounts)",
+        "min": "min(amounts)",
+    }
+    return (
+        f"amounts = {amounts}\nfigure = {figure[query.operation]}\n"
+        'result = f"{figure:.10g}" if figure % 1 else str(int(figure))\n'
     )
-    total = {
-        "sum": "sum(amounts)", "mean": "sum(amounts) / len(amounts)", "max": "max(amounts)", "min": "min(amounts)",
-    }[query.operation]  # fmt: skip
-    return f'amounts = {amounts}\nresult = f"{{{total}:.10g}}" if any(a % 1 for a in amounts) else str(int({total}))\n'
 
 
 def _top(query: Query, exact: bool) -> str:

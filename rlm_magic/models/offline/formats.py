@@ -13,7 +13,7 @@ from typing import Any
 from .schema import Field, Schema
 from .tokens import tokenize
 from .vocabulary import CUES
-from .words import stem
+from .words import spaced, stem
 
 ACCESS_LINE = re.compile(r'\S+ \S+ \S+ \[\d\d/\w{3}/\d{4}:[^\]]+\] "[^"]*" \d{3} ')
 HEADER_BLOCK = re.compile(r"(?:[A-Z][\w-]*: .*\n){2,}")
@@ -43,6 +43,7 @@ ACCESS_LOG = Schema(
     cells={str(code.value): ("status",) for code in HTTPStatus},
     words={m: ("method", m) for m in ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH")},
 )  # fmt: skip
+TABLE_ROWS = tuple(spaced("row record line item entry document query ticket message request log time"))
 PLAIN_LINES = Schema(fields=(Field("text", (), long=True),), rows=("line", "log line", "row"), typed={"quoted": "text"})
 
 
@@ -109,22 +110,8 @@ def schema_of(survey: Mapping[str, Any]) -> Schema:
     )
     dates = [c["name"] for c in columns if c["iso_dates"]]
     cells = {term: tuple(homes) for term, homes in survey["cells"].items()}
-    rows = (
-        "row",
-        "record",
-        "line",
-        "item",
-        "entry",
-        "document",
-        "query",
-        "ticket",
-        "message",
-        "request",
-        "log",
-        "time",
-    )
     typed = {"date": dates[0]} if len(dates) == 1 else {}
-    return Schema(fields, rows, typed, cells, surveyed=True)
+    return Schema(fields, TABLE_ROWS, typed, cells, surveyed=True)
 
 
 def _column(column: Mapping[str, Any], alone: Sequence[str]) -> Field:

@@ -104,6 +104,11 @@ def _noun(low: Sequence[str]) -> str:
     return low[end - 1] if end > start + 1 else ""
 
 
+def spelled(fact: Fact, terms: Sequence[str]) -> str:
+    """Stems as the question writes them, for reading."""
+    return ", ".join(w for w in ordered(words(fact.question)) if stem(w) in terms)
+
+
 def pattern(term: str) -> str:
     """A regular expression for the words with this stem."""
     forms = sorted({form for form, root in IRREGULAR.items() if stem(root) == term})

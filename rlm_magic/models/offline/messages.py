@@ -21,17 +21,26 @@ QUESTION = "Question:\n"
 AFTER_QUESTION = ("\n\nVariables (", "\n\nThere is no context", "\n\nTurn 1 of ")
 NO_CONTEXT = "There is no context"
 FORCED = "No more code can be run"
+REFUSED = re.compile(r"Your answer was not accepted: (.*)")
 STAGE = re.compile(rf"^# {PREFIX}: (\w+)", re.MULTILINE)
 REPORT = re.compile(rf"^{MARK} (\{{.*\}})\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """``reports`` are those of the cells that worked, by stage, the last of each; ``failures`` counts the others."""
+    """What the messages hold.
+
+    Attributes:
+        forced: no cell can be run any more.
+        refused: why a submitted answer was not accepted; empty if none was.
+        reports: what the cells that worked reported, by stage, the last of each.
+        failures: how many cells reported nothing.
+    """
 
     question: str
     has_context: bool
     forced: bool
+    refused: str
     reports: Mapping[str, Mapping[str, Any]]
     failures: int
 
@@ -42,8 +51,14 @@ def read(messages: Sequence[Message]) -> Conversation:
     steps = [_step(a, b) for a, b in pairwise(messages) if a.role == "assistant"]
     reports = {report["stage"]: report for report in steps if report is not None}
     last = messages[-1].content if messages else ""
+    refusal = REFUSED.search(last)
     return Conversation(
-        _question(opening), NO_CONTEXT not in opening.removeprefix(QUESTION), FORCED in last, reports, steps.count(None)
+        question=_question(opening),
+        has_context=NO_CONTEXT not in opening.removeprefix(QUESTION),
+        forced=FORCED in last,
+        refused=refusal[1] if refusal else "",
+        reports=reports,
+        failures=steps.count(None),
     )
 
 

@@ -127,7 +127,7 @@ def _computed(conversation: Conversation, format: Format, schema: Schema) -> Ste
     if found is None:
         says = f"The context holds records ({format.kind}). The question asks for: {describe(query)}."
         return Step(says, "compute", cells.compute(format, schema, query))
-    return _submitted(found, [])
+    return _submitted(conversation, found)
 
 
 def describe(query: Query) -> str:
@@ -138,15 +138,17 @@ def describe(query: Query) -> str:
     return " ".join(p for p in parts if p)
 
 
-def _submitted(found: Mapping[str, Any], notes: Sequence[str]) -> Step:
+def _submitted(conversation: Conversation, found: Mapping[str, Any], *notes: str) -> Step:
     """Submit a result, after the checks that it must pass, with what a reader has to know of it on the lines before."""
     if found["unread"] > MOST_UNREAD * (found["records"] + found["unread"]):
         raise Abstain(f"{found['unread']:,} of {found['records'] + found['unread']:,} lines could not be read")
     if not found["result"]:
         raise Abstain("no record fits the question")
-    remarks = [*notes, *_remarks(found)]
-    code = cells.submit(f"{chr(10).join(remarks) + chr(10)!r} + result" if remarks else "result")
-    return Step(f"The result: {found['result'][:200]}", "submit", code)
+    says = f"The result: {found['result'][:200]}"
+    if conversation.refused:  # another type is asked for: the value alone
+        return Step(says, "submit", cells.submit("result.splitlines()" if "list" in conversation.refused else "result"))
+    remarks = "".join(f"{remark}\n" for remark in [*notes, *_remarks(found)])
+    return Step(says, "submit", cells.submit(f"{remarks!r} + result" if remarks else "result"))
 
 
 def _remarks(found: Mapping[str, Any]) -> list[str]:
@@ -176,15 +178,17 @@ def _labelled(conversation: Conversation, format: Format) -> Step:
         raise Abstain(f"{reports['classify']['missing']:,} records did not get a category")
     if "compute" not in reports:
         return Step("Every record has a category. Now the count.", "compute", code)
-    return _estimated(reports["compute"])
+    return _estimated(conversation, reports["compute"])
 
 
-def _estimated(found: Mapping[str, Any]) -> Step:
+def _estimated(conversation: Conversation, found: Mapping[str, Any]) -> Step:
     """A comparison is settled only if the difference is well beyond what mislabelled records can make."""
     rivals = found["rivals"]
     if len(rivals) == 2 and abs(rivals[0] - rivals[1]) <= CLEAR_MARGIN * (rivals[0] + rivals[1]) ** 0.5:
         raise Abstain(f"by its rough categories the first two, {rivals[0]} and {rivals[1]}, are too close to call")
-    return _submitted(found, [ESTIMATE])
+    if conversation.refused:
+        raise Abstain("it has an estimate only, and the type asked for leaves no room to say so")
+    return _submitted(conversation, found, ESTIMATE)
 
 
 def _looked_up(conversation: Conversation) -> Step:
@@ -197,7 +201,7 @@ def _looked_up(conversation: Conversation) -> Step:
         step = stage(fact, conversation.reports)
         if step is not None:
             return step
-    nowhere = ", ".join(conversation.reports["find"]["missing"])
+    nowhere = lookup.spelled(fact, conversation.reports["find"]["missing"])
     raise Abstain(f"the text nowhere mentions {nowhere}" if nowhere else "no sentence holds all words of the question")
 
 
@@ -217,7 +221,7 @@ def _whole(fact: lookup.Fact, reports: Reports) -> Step | None:
 
 
 def _not_found(fact: lookup.Fact, nowhere: Sequence[str]) -> Step:
-    named = ", ".join(nowhere)
+    named = lookup.spelled(fact, nowhere)
     sentence = f"Not found: the text does not mention {named}."
     says = f"The text does not mention {named} anywhere."
     return Step(says, "submit", cells.submit(repr(lookup.NOT_FOUND if fact.may_be_absent else sentence)))

@@ -39,11 +39,12 @@ def read(prompt: str) -> str:
 
 
 def _part(prompt: str, heading: str) -> str | None:
-    """What follows a heading, up to the next known heading."""
+    """What follows a heading, up to the first place of another one."""
     start = HEADING[heading].search(prompt)
     if start is None:
         return None
-    ends = [m.start() for h in HEADING.values() if (m := h.search(prompt, start.end()))]
+    firsts = (h.search(prompt) for h in HEADING.values())
+    ends = [m.start() for m in firsts if m and m.start() > start.start()]
     return prompt[start.end() : min(ends, default=len(prompt))].strip()
 
 

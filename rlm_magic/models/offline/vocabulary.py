@@ -37,7 +37,8 @@ CUES: Mapping[str, tuple[str, ...]] = {
                 for at from there here their its it whose where any all given equal exactly file table dataset data
                 context column sent send got get gave answered answer returned return made make appear occur belong
                 wrote written listed please seen come came"""),
-        "per response", "per request", "responded with", "entry of", "value of", "in this text", "of them", "over the whole",
+        "per response", "per request", "responded with", "entry of", "value of", "in this text", "of them",
+        "over the whole",
     ),
 }  # fmt: skip
 
