@@ -26,7 +26,10 @@ PATIENCE = 60.0  # seconds to start or end, far more than either takes
 
 
 class Request(dict[str, Any]):
-    """The parsed JSON body of one request. ``arrived`` is `time.monotonic()`, ``raw`` the body as it was sent."""
+    """The parsed JSON body of one request, with its headers (any case).
+
+    ``arrived`` is `time.monotonic()`, ``raw`` the body as it was sent.
+    """
 
     def __init__(self, raw: bytes, headers: Mapping[str, str]) -> None:
         super().__init__(json.loads(raw))
@@ -171,7 +174,7 @@ class OpenAIServer:
         return web.json_response({"object": "list", "data": self._models})
 
     async def _complete(self, http: web.Request) -> web.StreamResponse:
-        request = Request(await http.read(), dict(http.headers))
+        request = Request(await http.read(), http.headers)
         with self._flight(request):
             reply = self._script(request)
             return await self._answer(http, request, Reply(reply) if isinstance(reply, str) else reply)

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from ..engine.errors import AuthError, ModelError, WindowError
 from .redact import redact
@@ -85,9 +87,15 @@ def _passing(error: Exception, asked: Asked, now: float) -> Failure | None:
         wait = retry_after(_headers(error), now)
         return Failure(asked.error(line, status), line, ATTEMPTS, status in _OVERLOADED, wait)
     if not answered and _disconnected(error):
-        line = f"the connection to {redact(route.server or route.provider)} failed: {describe(error)}"
+        line = f"the connection to {redact(_way(route))} failed: {describe(error)}"
         return Failure(asked.error(line), line, ATTEMPTS)
     return None
+
+
+def _way(route: Route) -> str:
+    server, name = urlsplit(route.server), route.server or route.provider
+    proxy = getproxies().get(server.scheme or "https")
+    return f"{name} through the proxy {proxy}" if proxy and not proxy_bypass(server.netloc) else name
 
 
 def _other(error: Exception, asked: Asked) -> Failure:

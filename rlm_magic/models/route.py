@@ -48,7 +48,7 @@ def find_route(library: Any, name: str, api_base: str | None, api_key: str | Non
         InputError: no such provider, an address that is none, or a key that is not there.
     """
     provider, model = _split(library, name, api_base)
-    server = _checked_base(api_base) if api_base else _configured_base(provider)
+    server = _checked(api_base or _configured_base(provider))
     local = _is_local(server)
     key = api_key or (_key_from(api_key_env) if api_key_env else None)
     remember([key or ""])
@@ -89,16 +89,16 @@ def _unknown(library: Any, name: str, api_base: str | None) -> str:
     return f"model {name!r} is not known: write provider/name, such as {examples}"
 
 
-def _checked_base(api_base: str) -> str:
+def _checked(server: str) -> str:
     try:
-        parts = urlsplit(api_base)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname)
+        parts = urlsplit(server)
     except ValueError:
-        valid = False
-    if not valid:
-        shown = redact(api_base)
-        raise InputError(f"api_base {shown!r} is no address: write it as http://localhost:8000/v1") from None
-    return api_base
+        parts = None
+    if server and (parts is None or parts.scheme not in ("http", "https") or not parts.hostname):
+        raise InputError(f"the address {redact(server)!r} is none: write it as http://localhost:8000/v1")
+    if parts and parts.password is not None:
+        raise InputError(f"the address {redact(server)!r} holds a password: leave it out; a key comes by --api-key-env")
+    return server
 
 
 def _configured_base(provider: str) -> str:
