@@ -1,5 +1,6 @@
 /** Reading a saved run: what is damaged, cut or too new is said, and what can be shown is shown. */
 
+import { crc32 } from "./crc32";
 import { type Data, type RunEvent, type StaticRecord, VERSION } from "./protocol";
 
 export interface Reading {
@@ -24,13 +25,13 @@ export function readRecord(value: unknown): Reading {
   return { run: String(record.run ?? ""), events, cut: record.cut ?? null, problems };
 }
 
-/** Read a run's journal, one JSON object a line. */
+/** Read a run's journal (`rlm_magic/trace/journal.py`): one JSON object a line, with a checksum. */
 export function readJournal(text: string): Reading {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
   const events: RunEvent[] = [];
   for (const [i, line] of lines.entries()) {
     const event = parse(line);
-    const problem = problemOf(event, events.length, i + 1, i === lines.length - 1);
+    const problem = problemOf(line, event, events.length, i + 1, i === lines.length - 1);
     if (problem) return { run: runOf(events), events, cut: null, problems: [problem] };
     events.push(event as RunEvent);
   }
@@ -39,12 +40,12 @@ export function readJournal(text: string): Reading {
   return { run: runOf(events), events, cut: null, problems: [] };
 }
 
-function problemOf(event: unknown, seq: number, line: number, last: boolean): string | null {
+function problemOf(text: string, event: unknown, seq: number, line: number, last: boolean): string | null {
   const shown = `shown are the ${seq} events before it.`;
   if (event === undefined && last) return `The record ends in the middle of line ${line}: ${shown}`;
   const newer = newerVersion((event as Partial<RunEvent> | undefined)?.v);
   if (newer) return newer;
-  if (!isEvent(event)) return `Line ${line} is damaged: ${shown}`;
+  if (!isEvent(event) || !isIntact(text)) return `Line ${line} is damaged: ${shown}`;
   return event.seq === seq
     ? null
     : `Event ${seq} is missing (line ${line} holds event ${event.seq}): ${shown}`;
@@ -82,6 +83,14 @@ function isPlaced(node: string, parent: unknown): boolean {
   const cut = node.lastIndexOf(".");
   const above = cut < 0 ? null : node.slice(0, cut);
   return parent === above && node.split(".").length <= DEEPEST;
+}
+
+const CHECKED = /^\{"crc":"([0-9a-f]{8})",/;
+
+/** Whether a line is as it was written; lines without a checksum pass. */
+function isIntact(line: string): boolean {
+  const crc = CHECKED.exec(line);
+  return crc === null || crc32(`{${line.slice(crc[0].length)}`) === crc[1];
 }
 
 const runOf = (events: RunEvent[]): string => String(events[0]?.run ?? "");
