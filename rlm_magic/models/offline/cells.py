@@ -215,7 +215,7 @@ def _number(query: Query, exact: bool) -> str:
     }
     return (
         f"amounts = {amounts}\nfigure = {figure[query.operation]}\n"
-        'result = f"{figure:.10g}" if figure % 1 else str(int(figure))\n'
+        'result = f"{figure:.12g}" if figure % 1 else str(int(figure))\n'
     )
 
 

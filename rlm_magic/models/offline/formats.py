@@ -6,7 +6,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +21,7 @@ PAIR = re.compile(r"[A-Za-z][\w -]*: ")
 DELIMITERS = (",", ";", "\t", "|")
 PAIR_SEPARATORS = (" || ", " | ", "; ")
 MOSTLY = 0.9
+TEXT_CHARS = 20  # mean length from which on the longest column is the text of a record, and names it
 
 ACCESS_LOG = Schema(
     fields=(
@@ -105,17 +106,23 @@ def schema_of(survey: Mapping[str, Any]) -> Schema:
     columns: list[dict[str, Any]] = survey["columns"]
     parts = Counter(part for c in columns for part in set(_parts(c["name"])))
     taken = {t.value for wordings in CUES.values() for w in wordings for t in tokenize(w)}
+    texts = [c for c in columns if c["length"] >= TEXT_CHARS]
+    stand_in = max(texts, key=lambda c: c["length"], default=None)
     fields = tuple(
-        _column(c, [p for p in _parts(c["name"]) if parts[p] == 1 and stem(p) not in taken]) for c in columns
+        _column(c, [p for p in _parts(c["name"]) if parts[p] == 1 and stem(p) not in taken], c is stand_in)
+        for c in columns
     )
     dates = [c["name"] for c in columns if c["iso_dates"]]
     cells = {term: tuple(homes) for term, homes in survey["cells"].items()}
     typed = {"date": dates[0]} if len(dates) == 1 else {}
+    fields = tuple(
+        replace(f, names=(*f.names, f"{f.name} date", "date")) if f.name in typed.values() else f for f in fields
+    )
     return Schema(fields, TABLE_ROWS, typed, cells, surveyed=True)
 
 
-def _column(column: Mapping[str, Any], alone: Sequence[str]) -> Field:
-    key = bool(column["unique"])
+def _column(column: Mapping[str, Any], alone: Sequence[str], stand_in: bool) -> Field:
+    key = bool(column["unique"]) or stand_in
     names = (" ".join(_parts(column["name"])), *alone)
     return Field(column["name"], names, numeric=bool(column["numeric"]), entity=key, key=key)
 

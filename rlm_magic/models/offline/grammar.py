@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, zip_longest
 
 from .cues import Cue, recognise, without_notes
 from .schema import Field, Filter, NotUnderstood, Query, Schema
@@ -172,7 +172,7 @@ def _without_free_by(cues: Sequence[Cue], schema: Schema) -> list[Cue]:
         groups = after is not None and after.kind == "field" and not schema.field(after.value).unit
         return cue.text == "by" and not groups
 
-    return [c for c, after in zip(cues, [*cues[1:], None], strict=True) if not is_free(c, after)]
+    return [c for c, after in zip_longest(cues, cues[1:]) if not is_free(c, after)]
 
 
 def _counted(query: Query, fields: list[Field]) -> Query:

@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 class Field:
     """A field of the records.
 
-    ``entity``: "how many NAMEs" means different ones. ``unit``: it means their sum. ``key``: no value occurs twice, so
-    that its name also is a noun for a record. ``long``: nobody writes a value out, a phrase is only part of it.
+    Attributes:
+        entity: "how many NAMEs" means different ones.
+        unit: "how many NAMEs" means their sum.
+        key: no value occurs twice, or it is the record's text: its name also is a noun for a record.
+        long: nobody writes a value out, a phrase is only part of it.
     """
 
     name: str

@@ -19,7 +19,7 @@ STOP = frozenset(
     spaced("""a about all am an and any are as at be been being both but by can could did do does each for from had has
            have he her here his how i if in into is it its me my of on or our she should so some such than that the
            their them then there these they this those to us was we were what when where which who whom whose why will
-           with would you your please tell give say just get got""")
+           with would you your please tell give say just get got many much""")
 )  # fmt: skip
 
 # Forms that no suffix rule joins.
