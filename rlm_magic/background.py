@@ -25,6 +25,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self._last: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._thread = threading.Thread(target=self._serve, daemon=True, name="rlm-engine")
         self._thread.start()
 
@@ -35,6 +36,11 @@ class Engine:
     def call(self, function: Callable[[], object]) -> None:
         """Call a function on the loop, soon."""
         self.loop.call_soon_threadsafe(function)
+
+    def before_close(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have this done on the loop before it ends."""
+        if work not in self._last:
+            self._last.append(work)
 
     def close(self) -> None:
         """Cancel what runs, give it a moment to clean up, stop the thread."""
@@ -52,7 +58,11 @@ class Engine:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=EXIT_SECONDS)
-        self.loop.stop()
+        try:
+            for work in self._last:
+                await work()
+        finally:
+            self.loop.stop()
 
 
 _lock = threading.Lock()

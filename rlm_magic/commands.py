@@ -45,7 +45,7 @@ def _unknown(name: str) -> str:
     near = get_close_matches(name, COMMANDS, n=1)
     if near:
         return f"{name!r} is not a command of %rlm: did you mean %rlm {near[0]}?"
-    return f"{name!r} is not a command of %rlm: to ask a question type %%rlm {name} (two %); %rlm help lists the commands"
+    return f"{name!r} is not a command of %rlm: to ask a question type %%rlm {name}; %rlm help lists the commands"
 
 
 def _status(rest: Sequence[str], magic: RLMMagic) -> None:

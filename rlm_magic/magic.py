@@ -81,7 +81,7 @@ class RLMMagic(Magics):
 
     @no_var_expand
     @magic_arguments()
-    @argument("names", nargs="*", metavar="NAME", help="variables to ask about; one is `context`, several a dict of them")
+    @argument("names", nargs="*", metavar="NAME", help="variables to ask about; one is `context`, several are a dict")
     @argument("-m", "--model", help="root model, a litellm name such as openai/gpt-5")
     @argument("-s", "--sub-model", help="model of sub-calls")
     @argument("-o", "--out", metavar="NAME", help="variable that gets the answer")
@@ -201,10 +201,10 @@ def _with_hint(message: str) -> str:
 def _cell_instead_of_line(lines: list[str]) -> list[str]:
     """A question below a single `%` is not Python: keep the first line, which then says what to type."""
     first, *rest = lines or [""]
-    if first.startswith("%rlm ") and any(line.strip() for line in rest):
-        if first.split()[1] not in commands.COMMANDS:
-            return [first]
-    return lines
+    words = first.split()
+    has_question = any(line.strip() for line in rest)
+    misread = words[:1] == ["%rlm"] and has_question and words[1:2] and words[1] not in commands.COMMANDS
+    return [first] if misread else lines
 
 
 def register(shell: InteractiveShell) -> None:

@@ -22,6 +22,7 @@ from .engine.loop import Harness, solve
 from .engine.recorder import Recorder
 from .engine.tree import Tree
 from .engine.types import Answer, Task, Variable
+from .models import close_connections
 from .result import Result
 from .settings import Settings
 from .subkernel import RESERVED, SUBKERNEL_MARK, Subkernels
@@ -57,7 +58,9 @@ class Run:
         if not query.strip():
             raise InputError("the question is empty: write it below the %%rlm line, or pass query=")
         task = Task(query, variables_of(named))
-        models = settings.models()
+        model, sub_model = settings.models()
+        budget = Budget(settings.limits, time.monotonic)
+        budget.check(model, sub_model)
         runs = Runs(settings.runs_dir)
         self.id = runs.new_id()
         self.path = runs.path(self.id)
@@ -67,13 +70,14 @@ class Run:
         self._journal = FileJournal(self.path, self.id)
         recorder = Recorder(self._journal, [self.tree.apply, *observers], time.monotonic)
         harness = Harness(
-            model=models[0],
-            sub_model=models[1],
+            model=model,
+            sub_model=sub_model,
             open_sandbox=self._subkernels,
             recorder=recorder,
-            budget=Budget(settings.limits, time.monotonic),
+            budget=budget,
             header=header(settings, self._subkernels.confinement),
         )
+        engine().before_close(close_connections)
         self.future = engine().submit(self._conduct(task, harness))
         live[self.id] = self
         self.future.add_done_callback(lambda _: live.pop(self.id, None))
@@ -143,10 +147,11 @@ def variables_of(named: Mapping[str, object]) -> tuple[Variable, ...]:
     Raises:
         InputError: a name that cannot be bound, or a path that does not exist.
     """
+    alone = len(named) == 1
     for name in named:
         if not name.isidentifier():
             raise InputError(f"{name!r} is not a variable name: bind a name such as docs")
-        if name in RESERVED:
+        if name in RESERVED and not (name == "context" and alone):
             raise InputError(f"the model's code has a {name} of its own: bind your variable under another name")
     return tuple(bind(name, value, store=values()) for name, value in named.items())
 
@@ -169,4 +174,4 @@ def refuse_inside_subkernel() -> None:
         InputError: this process is a subkernel.
     """
     if os.environ.get(SUBKERNEL_MARK):
-        raise InputError("this is a subkernel of a run: use llm_query or rlm_query here instead of starting another run")
+        raise InputError("this is the subkernel of a run: call llm_query or rlm_query here, not another run")

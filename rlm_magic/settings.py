@@ -37,7 +37,7 @@ class Settings:
     api_key: str | None = field(default=None, repr=False)
     api_key_env: str | None = None
     model_options: Mapping[str, Any] | None = None
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     sandbox: str = "auto"
     kernel: str | None = None
     runs_dir: str | None = None
@@ -53,7 +53,8 @@ class Settings:
             InputError: no model where one is needed, an unknown one, or a key that is not there.
         """
         root = self.model or os.environ.get("RLM_MODEL") or default_model(os.environ)
-        sub = self.sub_model or os.environ.get("RLM_SUB_MODEL") or (OFFLINE_SUB_MODEL if root == OFFLINE_MODEL else root)
+        same = OFFLINE_SUB_MODEL if root == OFFLINE_MODEL else root
+        sub = self.sub_model or os.environ.get("RLM_SUB_MODEL") or same
         opened = self._open(root)
         return opened, opened if sub == root else self._open(sub)
 
