@@ -160,7 +160,7 @@ class Budget:
 
     def _reached(self, limit: str) -> LimitReached:
         value = getattr(self.limits, limit)
-        return LimitReached(limit, f"{limit}={value:g} is used up: raise {limit} to go further")
+        return LimitReached(limit, f"{limit}={value:g} is used up")
 
     def _set_aside(self, input_tokens: int, max_tokens: int, price: Price | None) -> Reservation:
         cost = 0.0 if price is None else price.of(input_tokens, max_tokens)

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import observation, prompt
 from .budget import LEAST_OUTPUT, ROOT_OUTPUT, estimate
-from .errors import EmptyReply
+from .errors import EmptyReply, LimitReached
 from .harness import Harness, Place
 from .observation import Left, Ran
 from .parse import is_blind, parse
@@ -63,7 +63,7 @@ class Conversation:
         """Talk until an answer is accepted; else the reason why there is none.
 
         Raises:
-            LimitReached: the ledger refused the next turn. RunError: the run cannot go on.
+            LimitReached: no turn is left, or the ledger refused it. RunError: the run cannot go on.
         """
         self._opening = self._open()
         window = prompt.sub_call_capacity(self._harness.sub_model.window)
@@ -77,7 +77,7 @@ class Conversation:
                     return finish
                 if self._answer_now:
                     return "the user asked for an answer now"
-        return f"turns={self._harness.limits.turns} are used up: raise turns to go further"
+        raise LimitReached("turns", f"turns={self._harness.limits.turns} is used up")
 
     @property
     def _recursive(self) -> bool:

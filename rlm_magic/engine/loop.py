@@ -111,25 +111,23 @@ class _Rlm:
         return await self._late(self.harness.limits.seconds)
 
     async def _late(self, seconds: float) -> Answer:
-        reason = f"seconds={seconds:g} are used up"
+        limit = LimitReached("seconds", f"seconds={seconds:g} is used up")
         try:
             async with asyncio.timeout(min(LATE_SECONDS, seconds * LATE_SHARE)):
-                return await self._forced(reason)
+                return await self._forced(str(limit), limit)
         except TimeoutError:
-            return self._ended("limit", f"{reason}, and the time for a last answer too: raise seconds")
+            return self._ended("limit", self._reason(f"{limit}, and the time for a last answer too", limit))
 
     async def _answer(self) -> Answer:
         try:
             ended = await self.talk.run()
         except LimitReached as limit:
-            ended = str(limit)
+            return await self._forced(str(limit), limit)
         except RunError as error:
             if self.is_run or isinstance(error, (AuthError, JournalError)):
                 raise
             return self._ended("failed", str(error))
-        if isinstance(ended, str):
-            return await self._forced(ended)
-        return self._submitted(ended)
+        return await self._forced(ended) if isinstance(ended, str) else self._submitted(ended)
 
     def _submitted(self, finish: Finish) -> Answer:
         recorder = self.harness.recorder
@@ -137,14 +135,19 @@ class _Rlm:
             span.end("ok", answer=recorder.body(span.node, prompt.as_text(finish.value)), notice=finish.notice)
         return Answer("answered", finish.value, self._usage())
 
-    async def _forced(self, reason: str) -> Answer:
+    async def _forced(self, why: str, limit: LimitReached | None = None) -> Answer:
         """One last call for an answer from what the conversation shows."""
         try:
-            return Answer("forced", await self._extract(reason), self._usage(), reason)
+            return Answer("forced", await self._extract(why), self._usage(), self._reason(why, limit))
         except AuthError:
             raise
         except (LimitReached, ModelError) as error:
-            return self._ended("limit", f"{reason}; no last answer: {error}")
+            both = why if str(error) == why else f"{why}; no last answer: {error}"
+            return self._ended("limit", self._reason(both, limit))
+
+    def _reason(self, why: str, limit: LimitReached | None) -> str:
+        """The reason for the user, who can raise a limit; for the code above a sub-RLM, which cannot, without that."""
+        return f"{why}: raise {limit.limit} to go further" if limit and self.is_run else why
 
     async def _extract(self, reason: str) -> Json:
         budget, model, recorder = self.harness.budget, self.place.model, self.harness.recorder

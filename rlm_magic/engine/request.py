@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -103,8 +103,13 @@ def _reply_fields(recorder: Recorder, node: str, completion: Completion) -> dict
     return fields
 
 
-async def beside(work: Coroutine[Any, Any, T], watched: asyncio.Future[Any]) -> T:
-    """Do the work, unless ``watched`` fails meanwhile: then end the work and raise that."""
+async def beside(
+    work: Coroutine[Any, Any, T], watched: asyncio.Future[Any], at_end: Callable[[], None] = lambda: None
+) -> T:
+    """Do the work, unless ``watched`` fails meanwhile: then end the work and raise that.
+
+    ``at_end`` is called as soon as the work is over or to be ended, before it is waited for.
+    """
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait({task, watched}, return_when=asyncio.FIRST_COMPLETED)
@@ -112,6 +117,7 @@ async def beside(work: Coroutine[Any, Any, T], watched: asyncio.Future[Any]) -> 
             watched.result()
         return await task
     finally:
+        at_end()
         await end(task)
 
 

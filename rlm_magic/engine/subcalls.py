@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,12 +46,17 @@ class CellCalls:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self._open = False
+        self._stop()
         await end(self._fatal, *self._pending)
 
-    async def guard(self, work: Any) -> Any:
+    def _stop(self) -> None:
+        self._open = False
+        for task in self._pending:
+            task.cancel()
+
+    async def guard(self, work: Coroutine[Any, Any, T]) -> T:
         """Await the cell, and end it when a sub-call fails in a way that ends the run."""
-        return await beside(work, self._fatal)
+        return await beside(work, self._fatal, self._stop)
 
     async def handle(self, call: SubCall) -> list[SubReply]:
         """Answer a call of the cell's code: one reply for each prompt, in order."""
@@ -112,7 +117,7 @@ class CellCalls:
         return SubReply(error="the run is ending")
 
     async def _text(self, parent: str, call: SubCall, index: int) -> str:
-        if self._fatal.done():
+        if self._fatal.done() or not self._open:
             raise SubCallFailed("the run is ending")
         model = self._model(call.model)
         prompt, context = call.prompts[index], call.contexts[index]
@@ -150,7 +155,9 @@ class CellCalls:
         async with self._harness.sandboxes[depth]:
             with _child_task(prompt, context) as task:
                 answer = await self._solve(task, self._harness, Place(model, parent, depth, prompt))
-        if answer.outcome not in ("answered", "forced"):
+        if answer.outcome == "limit":
+            raise SubCallFailed(f"{answer.reason}; {AGGREGATE}")
+        if answer.outcome == "failed":
             raise SubCallFailed(answer.reason)
         return prompts.as_text(answer.value)
 

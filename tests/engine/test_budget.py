@@ -43,7 +43,7 @@ def test_calls_are_exact_and_one_is_held_back() -> None:
     for _ in range(2):
         budget.settle(taken(budget, 10, 10), Usage(10, 10))
     assert budget.calls_left == 0
-    assert refused(budget) == "calls: calls=3 is used up: raise calls to go further"
+    assert refused(budget) == "calls: calls=3 is used up"
     with pytest.raises(LimitReached):
         budget.require_call()
     budget.settle(asyncio.run(budget.reserve(10, 10, None, final=True)), Usage(1, 1))
@@ -72,7 +72,7 @@ def test_output_is_cut_to_what_is_left() -> None:
 
 def test_too_little_output_is_refused() -> None:
     budget = ledger(tokens=10_000)
-    assert refused(budget, 8_800) == "tokens: tokens=10000 is used up: raise tokens to go further"
+    assert refused(budget, 8_800) == "tokens: tokens=10000 is used up"
     assert taken(budget, 8_800, 100).max_tokens == 100
 
 

@@ -195,7 +195,7 @@ def test_folding_is_rare_monotone_and_leaves_recent_observations(sizes: list[tup
 
 def test_extract_joins_the_last_observation() -> None:
     messages = prompt.conversation(OPENED, [exchange(1, 3)], 0)
-    asked = prompt.extract(messages, "turns=1 are used up", "a draft", limit=10_000)
+    asked = prompt.extract(messages, "turns=1 is used up", "a draft", limit=10_000)
     assert asked[:3] == messages[:3]
     assert asked[3].content == snapshot("""\
 observation 1 xxx
@@ -203,7 +203,7 @@ observation 1 xxx
 The unfinished answer so far:
 a draft
 
-No more code can be run: turns=1 are used up.
+No more code can be run: turns=1 is used up.
 From what the conversation shows, give the best final answer to the question now. Reply with the answer alone, as plain text: no code, no explanation. If what was found does not settle it, answer as far as it goes.\
 """)
 
