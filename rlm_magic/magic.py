@@ -25,6 +25,7 @@ from .run import Run
 from .settings import SANDBOXES, Settings, did_you_mean
 from .templating import fill
 
+DEFAULTS = Limits()
 LIMITS = {
     "turns": "turns",
     "depth": "depth",
@@ -66,15 +67,15 @@ class RLMMagic(Magics):
     api_base = Unicode("", help="address of a server that speaks the provider's protocol").tag(config=True)
     api_key_env = Unicode("", help="name of the environment variable that holds the key").tag(config=True)
     model_options = Dict(help="passed to litellm as they are, such as {'temperature': 0}").tag(config=True)
-    turns = Int(Limits.turns, help="replies of the root model").tag(config=True)
-    depth = Int(Limits.depth, help="1: sub-calls are plain models; 2: rlm_query opens a sub-RLM").tag(config=True)
-    calls = Int(Limits.calls, help="model requests of the whole tree").tag(config=True)
+    turns = Int(DEFAULTS.turns, help="replies of the root model").tag(config=True)
+    depth = Int(DEFAULTS.depth, help="1: sub-calls are plain models; 2: rlm_query opens a sub-RLM").tag(config=True)
+    calls = Int(DEFAULTS.calls, help="model requests of the whole tree").tag(config=True)
     tokens = Int(None, allow_none=True, help="tokens of the whole tree").tag(config=True)
     cost = Float(None, allow_none=True, help="US dollars of the whole tree").tag(config=True)
-    timeout = Float(Limits.seconds, help="seconds of the whole run").tag(config=True)
-    cell_timeout = Float(Limits.cell_seconds, help="seconds of one cell, without waits for sub-calls").tag(config=True)
-    concurrency = Int(Limits.concurrency, help="model requests in flight at once").tag(config=True)
-    memory = Int(Limits.memory, help="bytes of memory of a subkernel beyond the bound values").tag(config=True)
+    timeout = Float(DEFAULTS.seconds, help="seconds of the whole run").tag(config=True)
+    cell_timeout = Float(DEFAULTS.cell_seconds, help="seconds of one cell, without waits for sub-calls").tag(config=True)
+    concurrency = Int(DEFAULTS.concurrency, help="model requests in flight at once").tag(config=True)
+    memory = Int(DEFAULTS.memory, help="bytes of memory of a subkernel beyond the bound values").tag(config=True)
     sandbox = Unicode("auto", help="how the model's code is confined: auto or none").tag(config=True)
     kernel = Unicode("", help="kernelspec of the subkernels; empty: this Python").tag(config=True)
     runs_dir = Unicode("", help="where records of runs go; empty: Jupyter's data directory").tag(config=True)
@@ -152,18 +153,28 @@ class RLMMagic(Magics):
         return f"no variable named {name!r} in this notebook" + (f": did you mean {near}" if near.endswith("?") else "")
 
     def _settings(self, args: argparse.Namespace) -> Settings:
-        limits = {field: self._option(args, name) for name, field in LIMITS.items()}
         return Settings(
             model=self._alias(self._option(args, "model")),
             sub_model=self._alias(self._option(args, "sub_model")),
             api_base=self._option(args, "api_base") or None,
             api_key_env=self._option(args, "api_key_env") or None,
             model_options=self._option(args, "model_options") or None,
-            limits=Limits(**limits),
+            limits=self._limits(args),
             sandbox=self._option(args, "sandbox"),
             kernel=self._option(args, "kernel") or None,
             runs_dir=self.runs_dir or None,
         )
+
+    def _limits(self, args: argparse.Namespace) -> Limits:
+        limits = {}
+        for name, field in LIMITS.items():
+            limits[field] = self._option(args, name)
+            try:
+                Limits(**limits)
+            except InputError as error:
+                option = "--" + name.replace("_", "-")
+                raise InputError(option + str(error).removeprefix(field)) from None
+        return Limits(**limits)
 
     def _option(self, args: argparse.Namespace, name: str) -> Any:
         given = getattr(args, name)
