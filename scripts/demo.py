@@ -57,7 +57,9 @@ def main(source: Path = NOTEBOOK) -> None:
     target = EXECUTED / source.name
     try:
         notebook = execute(source, target)
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+    except CellExecutionError as error:
+        sys.exit(f"{error.ename}: {error.evalue}\n{target} shows how far it came")
+    except (CellTimeoutError, DeadKernelError) as error:
         sys.exit(f"{error}\n{target} shows how far it came")
     asked = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.startswith("%%rlm")]
     print("\n".join(report(cell) for cell in asked))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 import rlm_magic
 
@@ -38,3 +41,12 @@ def test_engine_and_guest_import_the_standard_library_only(name: str) -> None:
 @pytest.mark.parametrize("name", sources("guest"))
 def test_the_guest_is_valid_python_3_9(name: str) -> None:
     ast.parse((PACKAGE / name).read_text(), feature_version=OLDEST_GUEST)
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    declared = {canonicalize_name(re.split(r"[^\w.-]", text, maxsplit=1)[0]) for text in requires("rlm_magic") or ()}
+    trees = (ast.parse((PACKAGE / name).read_text()) for name in sources("."))
+    outside = {name for tree in trees for name in imported(tree)} - sys.stdlib_module_names - {"rlm_magic"}
+    distributions = packages_distributions()
+    found = {name for name in outside if declared.isdisjoint(map(canonicalize_name, distributions.get(name, [name])))}
+    assert found == set()
