@@ -27,8 +27,8 @@ SHOWN_ANSWER = 60  # characters
 class NodeView:
     """One node of the recursion tree; its fields are attributes (see `rlm_magic.engine.events`).
 
-    A field that refers to a text (``code``, ``output``, ``reply``, ``reasoning``, ``answer``) gives the text, ``prompt``
-    a list of messages; None if the node has none or the record did not keep it.
+    A field that refers to a text (``code``, ``output``, ``reply``, ``reasoning``, ``answer``) gives the text,
+    ``prompt`` a list of messages; None if the node has none or the record did not keep it.
 
     Attributes:
         id, kind, parent, depth, status, label, children, human: as folded; ``children`` and ``parent`` are node ids.

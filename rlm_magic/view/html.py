@@ -19,6 +19,7 @@ from .words import Row, clean, plural, row_of, shorten
 
 TAGS = ("div", "details", "summary", "ul", "li", "span", "b", "p", "pre", "code", "style")
 ROW_SHARE = 0.5  # of the room, for rows; the rest is for what they open
+AROUND = 180  # bytes of a row's list, and of what stands there for what is left out
 MARGIN = 2048  # bytes for what is around the tree
 NOT_EMBEDDED = '<p class="rlm-note">Not embedded: the record has a size limit.</p>'
 SEPARATOR = '<span class="rlm-sep"> · </span>'  # for readers without the style
@@ -52,10 +53,10 @@ class _Tree:
         self._tree = tree
         self._alive = alive
         self._body = body
-        rows = fitting(((node.id, self._row(node)) for node in by_importance(tree)), int(room * ROW_SHARE))
+        rows = fitting(((n.id, self._row(n)) for n in by_importance(tree)), int(room * ROW_SHARE), _row_size)
         kept = rooted(tree, rows)
         self._rows = {name: row for name, row in rows.items() if name in kept}
-        room -= sum(map(size_of, self._rows.values()))
+        room -= sum(map(_row_size, self._rows.values()))
         self._inner = fitting(self._inners(), room)
 
     def html(self) -> str:
@@ -100,6 +101,10 @@ class _Tree:
             size = plural(len(part.text), "character")
             return f"<details><summary>{title} · {size}</summary>{pre}</details>"
         return f'<p class="rlm-part">{title}</p>{pre}'
+
+
+def _row_size(row: str) -> int:
+    return size_of(row) + AROUND
 
 
 def _row(row: Row) -> str:

@@ -22,6 +22,7 @@ NODE_SHARE = 0.7  # of the room, for nodes; the rest is for texts
 MARGIN = 1024  # bytes for what is around the events
 SEQ = '"seq": 1000000, '  # what numbering adds to an event
 PREVIEW = 80  # characters
+LONGEST_FIELD = 4_000  # characters of a text that stands in a field itself, such as the question
 RESULTS = {
     *("reply", "reasoning", "finish_reason", "usage", "retries", "cached"),
     *("output", "output_chars", "shown_chars", "error", "changes", "rich", "seconds", "calls", "lost", "failed"),
@@ -103,9 +104,9 @@ def _dump(events: Iterable[dict[str, Any]]) -> str:
 
 
 def _slim(value: Any) -> Any:
-    """A value without control characters, its previews cut."""
+    """A value without control characters, long texts and previews cut."""
     if isinstance(value, str):
-        return clean(value)
+        return clean(shorten(value, LONGEST_FIELD))
     if isinstance(value, list):
         return [_slim(each) for each in cast("list[Any]", value)]
     if isinstance(value, dict):
