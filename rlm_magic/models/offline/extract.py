@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from .tokens import MONTH
 from .words import STOP, content, ordered, sentences, stem, words
 
 NOT_FOUND = "NOT FOUND"
@@ -19,6 +20,10 @@ LEAST_COVERAGE = 0.75
 
 NAME = re.compile(r"[A-Z][\w'’-]*(?: (?:(?:of|de|van|von|la) )?[A-Z][\w'’-]*)*")
 CODE = re.compile(r"(?<![\w-])(?=[\w./:-]*\d)[\w#$€£][\w./:,-]*\w%?|(?<![\w-])\d\b")
+TIME = re.compile(
+    rf"\b(?:\d{{4}}-\d\d-\d\d|\d{{1,2}}[ /-]{MONTH}(?:[ /-]\d{{4}})?|{MONTH} \d{{1,2}}(?:, \d{{4}})?|{MONTH} \d{{4}}"
+    rf"|(?:1\d|20)\d\d|\d{{1,2}}:\d\d|\w+day)\b"
+)
 ASKS_FOR_NAME = ("who", "whom", "whose")
 ASKS_FOR_NUMBER = (("how", "many"), ("how", "much"), ("how", "old"), ("how", "long"))
 COPULA = re.compile(r"\b(?:is|are|was|were|be|equals?)(?: (?:now|currently|then))?\b|[:=]", re.IGNORECASE)
@@ -76,6 +81,8 @@ def value_in(sentence: str, question: str) -> str:
     known = {stem(w) for w in words(question)}
     if asked and asked[0] in ASKS_FOR_NAME:
         return _only(_unknown(NAME.findall(sentence), known))
+    if asked and asked[0] == "when":
+        return _only(ordered(TIME.findall(sentence)))
     codes = _only(_unknown(CODE.findall(sentence), known))
     if codes or tuple(asked[:2]) in ASKS_FOR_NUMBER:
         return codes

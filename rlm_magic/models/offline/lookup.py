@@ -106,7 +106,7 @@ def _noun(low: Sequence[str]) -> str:
 
 def spelled(fact: Fact, terms: Sequence[str]) -> str:
     """Stems as the question writes them, for reading."""
-    return ", ".join(w for w in ordered(words(fact.question)) if stem(w) in terms)
+    return ", ".join(w for w in ordered(words(fact.question)) if set(content(w)) & set(terms))
 
 
 def pattern(term: str) -> str:
@@ -152,11 +152,14 @@ shown = [s[:300] for s in (found if len(found) <= 2 * {half} else found[:{half}]
 def value(fact: Fact, sentence: str, noun: str | None = None) -> str:
     """The value in one sentence: beside the noun asked for, or the only one that stands out; "" if unclear."""
     noun = fact.noun if noun is None else noun
-    if noun:
-        beside = re.search(rf"\b(?i:{re.escape(stem(noun))}\w*)\s+({CODE.pattern}|{NAME.pattern})", sentence)
-        if beside and not set(content(beside[1])) & set(fact.terms):
-            return beside[1]
-    return value_in(sentence, fact.question)
+    if not noun:
+        return value_in(sentence, fact.question)
+    named = rf"\b(?i:{re.escape(stem(noun))}\w*)"
+    for beside in (rf"{named}\s+({CODE.pattern}|{NAME.pattern})", rf"({NAME.pattern})\s+{named}"):
+        found = re.search(beside, sentence)
+        if found and not set(content(found[1])) & set(fact.terms):
+            return found[1]
+    return ""
 
 
 def split(fact: Fact) -> tuple[Fact, str, Fact] | None:
@@ -204,7 +207,9 @@ EXTRACT = """\
 for sentence in found:
     match = next(filter(None, (re.fullmatch(shape, sentence) for shape in shapes)), None)
     values.append(match[1]) if match else odd.append(sentence)
-corrected = values[-1] if values and re.search({corrected!r}, found[-1], re.IGNORECASE) else ""
+# A correction counts only among sentences on the same thing: they hold the same names.
+same = len({{frozenset(re.findall(r"(?<=[a-z,] )[A-Z]\\w+", sentence)) for sentence in found}}) == 1
+corrected = values[-1] if values and same and re.search({corrected!r}, found[-1], re.IGNORECASE) else ""
 values = list(dict.fromkeys(values))
 result = "\\n".join(values)
 """

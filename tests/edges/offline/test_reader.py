@@ -39,12 +39,14 @@ def test_most_lines_are_right() -> None:
         ("Who wrote the report?", "Ada Byron"),
         ("What is the code of the north gate?", "77-X"),
         ("How many barrels are in the cellar?", "42"),
+        ("When was the bell rung?", "5 May 1999"),
         ("Who stole the crown?", "NOT FOUND"),
         ("What is the code of the south gate?", "NOT FOUND"),
     ],
 )
 def test_extract(question: str, answer: str) -> None:
-    text = "The report was written by Ada Byron. The code of the north gate is 77-X. In the cellar are 42 barrels."
+    text = "The report was written by Ada Byron. The code of the north gate is 77-X. In the cellar are 42 barrels. "
+    text += "The bell was rung on 5 May 1999 by Ann."
     assert read(f"Question: {question}\nText: {text}") == answer
     assert read(f"{text}\n\n{question}") == answer
 

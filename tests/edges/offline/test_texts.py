@@ -37,6 +37,11 @@ def test_a_count(hay: Needles) -> None:
     assert ask("How many times was ALERT level red raised?", hay.text).text == str(hay.red)
 
 
+def test_backwards(hay: Needles) -> None:
+    assert ask(f"Which depot has the access code {hay.codes['Elm']}?", hay.text).text == "Elm"
+    assert ask("What is the access code?", hay.text).abstained
+
+
 def test_who(hay: Needles) -> None:
     assert ask("Who rang the last bell of the season?", hay.text).text == "Ottoline Pragg"
 
@@ -45,6 +50,7 @@ def test_absent(hay: Needles) -> None:
     asked = "What is the access code of the Sycamore depot?"
     assert ask(f"{asked} If the text does not say, answer NOT FOUND.", hay.text).text == "NOT FOUND"
     assert ask(asked, hay.text).text == "Not found: the text does not mention Sycamore."
+    assert ask("Which depot has the access code 1-X1?", hay.text).text == "Not found: the text does not mention 1-X1."
 
 
 def test_lines_with_a_phrase(hay: Needles) -> None:
@@ -73,7 +79,16 @@ def test_what_the_text_does_not_settle_is_not_answered(said: str) -> None:
 
 @pytest.mark.parametrize(
     "question",
-    ["Who is the mayor?", "What is the meaning of the story?", "Why did the clerk copy the maps?", "Write a poem."],
+    [
+        "Who is the mayor?",
+        "When was the last bell of the season rung?",
+        "Is agent Quint posted to station Osprey?",
+        "Which depot has an access code?",
+        "Who did not ring the last bell of the season?",
+        "What is the meaning of the story?",
+        "Why did the clerk copy the maps?",
+        "Write a poem.",
+    ],
 )
 def test_other_questions(question: str) -> None:
     assert ask(question, needles(1).text).abstained
