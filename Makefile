@@ -56,7 +56,7 @@ wheel: .make/dev
 clean:
 	rm -rf build dist .make .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
-$(VENV)/pyvenv.cfg: scripts/make_venv.py
+$(VENV)/pyvenv.cfg:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not here: install Python 3.11 or later, or name one: make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) scripts/make_venv.py $(VENV)
 	@touch $@
