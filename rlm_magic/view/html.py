@@ -70,7 +70,8 @@ class _Tree:
 
     def _node(self, node: Node) -> Iterator[str]:
         yield f"<details{' open' if node.parent is None else ''}>{self._rows[node.id]}<ul>"
-        yield f"<li>{self._inner.get(node.id, NOT_EMBEDDED)}</li>"
+        inner = self._inner.get(node.id, NOT_EMBEDDED)
+        yield f"<li>{inner}</li>" if inner else ""
         left = 0
         for name in node.children:
             if name in self._rows:
@@ -85,10 +86,11 @@ class _Tree:
         return f"<summary>{_row(row_of(self._tree, node, self._alive))}</summary>"
 
     def _inners(self) -> Iterator[tuple[str, str]]:
-        seen: dict[str, str] = {}
+        seen: set[str] = set()
+        shown = (node for node in self._tree.walk() if node.id in self._rows)
+        listed = {node.id: list(parts_of(self._tree, node, seen)) for node in shown}
         for name in self._rows:
-            node = self._tree.nodes[name]
-            yield name, "".join(self._part(part) for part in parts_of(self._tree, node, seen))
+            yield name, "".join(map(self._part, listed[name]))
 
     def _part(self, part: Part) -> str:
         if part.text is None:

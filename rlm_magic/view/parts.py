@@ -20,8 +20,8 @@ class Part:
     folded: bool = False
 
 
-def parts_of(tree: Tree, node: Node, seen: dict[str, str]) -> Iterator[Part]:
-    """The parts of a node. ``seen`` (hash of a message: where it stands) is kept from node to node."""
+def parts_of(tree: Tree, node: Node, seen: set[str]) -> Iterator[Part]:
+    """The parts of a node. ``seen``, the hashes of messages in the nodes before it, is kept from node to node."""
     yield from _question(node)
     yield from _prompt(tree, node, seen)
     yield from _text(tree, node, "reasoning", "Reasoning", folded=True)
@@ -48,17 +48,17 @@ def _question(node: Node) -> Iterator[Part]:
             yield Part(f"Variable {one_line(str(card.get('name')), 60)}", str(card.get("card", "")), folded=True)
 
 
-def _prompt(tree: Tree, node: Node, seen: dict[str, str]) -> Iterator[Part]:
-    for message in _list(node, "prompt"):
-        if not is_reference(message):
-            continue
+def _prompt(tree: Tree, node: Node, seen: set[str]) -> Iterator[Part]:
+    """The messages of a prompt that no node before it had."""
+    messages = [message for message in _list(node, "prompt") if is_reference(message)]
+    new = [message for message in messages if message["sha256"] not in seen]
+    if len(new) < len(messages):
+        yield Part(f"Prompt: {plural(len(messages) - len(new), 'message')} as further up")
+    for message in new:
+        seen.add(message["sha256"])
+        text = tree.body(message)
         role = one_line(str(message.get("role", "")), 20)
-        key, text = message["sha256"], tree.body(message)
-        if key in seen:
-            yield Part(f"Prompt, {role}: {plural(int(message.get('chars', 0)), 'character')} as in {seen[key]}")
-        else:
-            seen[key] = f"node {node.id}"
-            yield Part(f"Prompt, {role}", str(message.get("preview", "")) if text is None else text, folded=True)
+        yield Part(f"Prompt, {role}", str(message.get("preview", "")) if text is None else text, folded=True)
 
 
 def _text(
