@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from .formats import TEXT, Format, loader
@@ -9,15 +10,17 @@ from .schema import Filter, Query, Schema
 
 MARK = "RLM-OFFLINE"
 PREFIX = "offline policy"
-IMPORTS = """\
-import csv
-import io
-import json
-import re
-from collections import Counter
-from datetime import datetime
-from pathlib import Path
-"""
+IMPORTS = {
+    "import csv": "csv.",
+    "import io": "io.",
+    "import json": "json.",
+    "import math": "math.",
+    "import re": "re.",
+    "from collections import Counter": "Counter(",
+    "from datetime import datetime": "datetime.",
+    "from itertools import combinations": "combinations(",
+    "from pathlib import Path": "Path)",
+}
 SAMPLE_LINES, SAMPLE_CHARS = 12, 300
 MISSING = ("", "-", "NA", "N/A", "nan", "NaN", "None", "null")
 TERMS = 120
@@ -37,16 +40,17 @@ RESULT = report(
 )  # fmt: skip
 
 
-def opening(stage: str) -> str:
-    """The first line of a cell, by which its stage is known again."""
-    return f"# {PREFIX}: {stage}\n"
+def cell(stage: str, body: str) -> str:
+    """A whole cell: a comment by which its stage is known again, the imports that it needs, and its body."""
+    used = [line for line, use in IMPORTS.items() if re.search(rf"(?<![\w.]){re.escape(use)}", body)]
+    head = "\n".join([f"# {PREFIX}: {stage}", *used])
+    return f"{head}\n\n{body}" if used else f"{head}\n{body}"
 
 
 def probe() -> str:
     """What is the context: its type, size, and lines spread over all of it."""
     return (
-        "import json\nfrom pathlib import Path\n\n\n"
-        + TEXT.split("\n\nlines")[0]
+        TEXT.split("\n\nlines")[0]
         + f"""
 
 tabular = hasattr(context, "to_dict") or (isinstance(context, list) and context and isinstance(context[0], dict))
@@ -74,7 +78,7 @@ for line in sample:
 def survey(format: Format, terms: Sequence[str]) -> str:
     """What the records hold: their fields, and which fields hold a phrase of the question as a whole value."""
     return (
-        f"{IMPORTS}\n{loader(format)}"
+        f"{loader(format)}"
         + f"""
 names = list(dict.fromkeys(name for record in records for name in record))
 terms = {list(terms)[:TERMS]!r}
@@ -101,7 +105,7 @@ columns = columns[:40]
 
 def compute(format: Format, schema: Schema, query: Query) -> str:
     """The result of a query as ``result``, a text. Tables are compared without regard to case and outer blanks."""
-    return f"{IMPORTS}\n{loader(format)}\n\n{evaluate(format, schema, query)}"
+    return f"{loader(format)}\n\n{evaluate(format, schema, query)}"
 
 
 def evaluate(format: Format, schema: Schema, query: Query) -> str:
@@ -255,7 +259,7 @@ def abstain(sentence: str, terms: Sequence[str], *, passages: bool) -> str:
     if not passages:
         return submit(repr(sentence))
     return (
-        f"{IMPORTS}import math\n\n\n{TEXT}\nlines = lines[:{PASSAGE_LINES}]\nterms = {list(terms)!r}\n"
+        f"{TEXT}\nlines = lines[:{PASSAGE_LINES}]\nterms = {list(terms)!r}\n"
         + PASSAGES
         + submit(f'"\\n".join([{sentence!r}, *closest])')
     )

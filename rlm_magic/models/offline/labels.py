@@ -84,7 +84,7 @@ def text_field(survey: Mapping[str, Any]) -> str:
 def classify(format: Format, field: str, categories: Sequence[str]) -> str:
     """The cell that gives every record a ``category`` by sub-calls, and asks once more for what did not come back."""
     return (
-        f"{cells.IMPORTS}\n{loader(format)}\n\ncategories = {list(categories)!r}\n"
+        f"{loader(format)}\n\ncategories = {list(categories)!r}\n"
         f"texts = [\" \".join(str(r.get({field!r}) or '').split()) for r in records]\n"
         + CLASSIFY.format(lines=LINES_A_CALL, chars=CHARS_A_CALL)
         + cells.report(
@@ -158,7 +158,7 @@ def _pairs(found: re.Match[str], schema: Schema) -> str:
         raise NotUnderstood(f"the condition {found['needs']!r}")
     enough = " and ".join(f"of[{category!r}] >= {n}" for n, category in needs)
     return (
-        f"from itertools import combinations\n\n{cells.select(LABELLED, schema, Query('count'))}"
+        f"{cells.select(LABELLED, schema, Query('count'))}"
         "counts = {}\nfor r in records:\n"
         f"    counts.setdefault(r[{owner!r}], Counter())[r['category']] += 1\n"
         f"owners = sorted((name for name, of in counts.items() if {enough}), key=lambda name: (len(name), name))\n"

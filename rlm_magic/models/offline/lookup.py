@@ -126,7 +126,7 @@ def find(fact: Fact, stage: str, terms: Sequence[str], *, joined: bool = False) 
         else ('[s for line in lines for s in re.split(r"(?<=[.!?])\\s+", line)]')
     )
     return (
-        f"{cells.IMPORTS}\n\n{cells.TEXT}\nneeded = {needed!r}\nunwanted = {[pattern(t) for t in fact.without]!r}\n"
+        f"{cells.TEXT}\nneeded = {needed!r}\nunwanted = {[pattern(t) for t in fact.without]!r}\n"
         f"sentences = {unit}\n"
         + FIND.format(rest=rest, doubt=DOUBT, half=SHOWN // 2)
         + cells.report(
@@ -197,7 +197,7 @@ def _kind(value: str) -> str:
 def extract(made: Sequence[str]) -> str:
     """The cell that takes the value out of every sentence found."""
     return (
-        f"import json\nimport re\n\nshapes = {list(made)!r}\nvalues, odd = [], []\n"
+        f"shapes = {list(made)!r}\nvalues, odd = [], []\n"
         + EXTRACT.format(corrected=CORRECTED)
         + cells.report("extract", values="values[:50]", distinct="len(values)", odd="len(odd)", corrected="corrected")
     )

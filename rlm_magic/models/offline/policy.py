@@ -55,7 +55,7 @@ def reply(messages: Sequence[Message]) -> str:
     if conversation.forced:
         return f"{CANNOT} within the limits of this run."
     step = _step(conversation)
-    return f"{step.says}\n\n```repl\n{cells.opening(step.stage)}{step.code}```\n"
+    return f"{step.says}\n\n```repl\n{cells.cell(step.stage, step.code)}```\n"
 
 
 def _step(conversation: Conversation) -> Step:
