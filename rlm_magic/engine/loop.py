@@ -53,8 +53,8 @@ async def _recorded(harness: Harness, answering: Coroutine[Any, Any, Answer]) ->
 def _forget_cancellation() -> None:
     """The cancellation was obeyed: the task goes on, to return what there is."""
     task = asyncio.current_task()
-    if task is not None:
-        task.uncancel()
+    assert task is not None
+    task.uncancel()
 
 
 class _Rlm:
