@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from ..engine.errors import InputError
-from ..engine.events import VERSION, Event
+from ..engine.events import BODY_FIELDS, VERSION, Event
 
 HEAD = len(b'{"crc":"0a1b2c3d",')
 LONGEST = 256 * 1024**2  # bytes of a line; a body is far smaller
@@ -134,8 +134,23 @@ def _is_foldable(type_: str, node: str, data: Mapping[str, Any]) -> bool:
     if type_ == "open":
         above = node.rpartition(".")[0] or None
         placed = data.get("parent") == above and node.count(".") < DEEPEST
-        return placed and isinstance(data.get("kind"), str) and type(data.get("depth", 0)) is int and _is_usage(data)
-    return _is_usage(data)
+        return placed and isinstance(data.get("kind"), str) and type(data.get("depth", 0)) is int and _has_fields(data)
+    return _has_fields(data)
+
+
+def _has_fields(data: Mapping[str, Any]) -> bool:
+    """Whether usage and body fields, where there are any, have their shape."""
+    return _is_usage(data) and all(_is_body(data[name]) for name in BODY_FIELDS if name in data)
+
+
+def _is_body(value: object) -> bool:
+    if isinstance(value, list):
+        return all(_is_reference(each, "sha256", "preview", "role") for each in cast("list[object]", value))
+    return value is None or _is_reference(value, "sha256", "preview")
+
+
+def _is_reference(value: object, *names: str) -> bool:
+    return isinstance(value, dict) and all(isinstance(cast("dict[str, Any]", value).get(name), str) for name in names)
 
 
 def _is_usage(data: Mapping[str, Any]) -> bool:
