@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -27,7 +28,8 @@ _importing = threading.Lock()
 def preload() -> None:
     """Start to import litellm (about 2 s) on a thread of its own; returns at once."""
     if not (loaded() or _importing.locked()):
-        threading.Thread(target=_warm_up, name="rlm-import-litellm", daemon=True).start()
+        # No daemon: an interpreter that ends with an import half done waits for that import's lock for ever.
+        threading.Thread(target=_warm_up, name="rlm-import-litellm").start()
 
 
 def _warm_up() -> None:
@@ -53,6 +55,7 @@ def _set_up(library: Any) -> Any:
     library.suppress_debug_info = True
     library.disable_hf_tokenizer_download = True
     library.telemetry = False
+    warnings.filterwarnings("ignore", r"Item '.*' on TypedDict class", UserWarning)  # of litellm's types, to no one
     logger = logging.getLogger("LiteLLM")
     if not any(isinstance(present, RedactingFilter) for present in logger.filters):
         logger.addFilter(RedactingFilter())

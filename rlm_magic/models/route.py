@@ -73,9 +73,12 @@ def _split(library: Any, name: str, api_base: str | None) -> tuple[str, str]:
     if slash and model and provider in provider_names(library):
         return provider, model
     try:
-        return library.get_llm_provider(name)[1], name
-    except Exception:
-        raise InputError(_unknown(library, name, api_base)) from None
+        found = library.get_llm_provider(name)[1] if name and not slash else None
+    except Exception:  # litellm's way to say that it does not know a bare name
+        found = None
+    if found is None:
+        raise InputError(_unknown(library, name, api_base))
+    return found, name
 
 
 def _unknown(library: Any, name: str, api_base: str | None) -> str:
@@ -83,7 +86,7 @@ def _unknown(library: Any, name: str, api_base: str | None) -> str:
     near = get_close_matches(provider.lower(), provider_names(library), n=1)
     if api_base and not (slash and near):
         return f"model {name!r} names no provider: for a server that speaks OpenAI's protocol, write openai/{name}"
-    if slash and near:
+    if model and near:
         return f"model {name!r}: there is no provider {provider!r}; did you mean {near[0]}/{model}?"
     examples = ", ".join((EXAMPLES[0], EXAMPLES[2], EXAMPLES[5]))
     return f"model {name!r} is not known: write provider/name, such as {examples}"
