@@ -18,10 +18,10 @@ from ..engine.tree import Node, Sums, Tree
 from .fit import by_importance, fitting, rooted
 from .words import clean, is_reference, shorten
 
-NODE_SHARE = 0.7  # of the room, for nodes; the rest is for texts
+NODE_SHARE = 0.8  # of the room, for nodes; the rest is for texts
 MARGIN = 1024  # bytes for what is around the events
 SEQ = '"seq": 1000000, '  # what numbering adds to an event
-PREVIEW = 80  # characters
+PREVIEW = 40  # characters
 LONGEST_FIELD = 4_000  # characters of a text that stands in a field itself, such as the question
 RESULTS = {
     *("reply", "reasoning", "finish_reason", "usage", "retries", "cached"),
@@ -54,7 +54,7 @@ def _cut(tree: Tree, events: list[dict[str, Any]], bodies: int) -> dict[str, Any
     if not left and not bodies:
         return None
     whole, part = (asdict(each.root.sums if each.root else Sums()) for each in (tree, kept))
-    return {"nodes": left, "bodies": bodies, "sums": {name: whole[name] - part[name] for name in whole}}
+    return {"nodes": left, "bodies": bodies, "sums": {name: round(whole[name] - part[name], 9) for name in whole}}
 
 
 def _events(node: Node) -> Iterator[dict[str, Any]]:
