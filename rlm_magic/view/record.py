@@ -23,7 +23,7 @@ LONGEST_PAGE_BODY = 1_000_000  # characters of one text in a page of its own
 
 
 def record(tree: Tree, *, alive: bool = False, cap: int = CAP, run: str = "") -> dict[str, Any]:
-    """A run as a MIME bundle of at most ``cap`` bytes (half a million or more), to show with ``display(..., raw=True)``.
+    """A run as a MIME bundle of at most ``cap`` bytes (give half a million or more), for ``display(..., raw=True)``.
 
     ``alive``: a run without an end is under way, not interrupted. ``run``: the id to which links in the record refer.
     """
