@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 PIP := scripts/retry $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input \
 	--retries 10 --timeout 60 --constraint constraints.txt
 INSTALL := $(PIP) --no-build-isolation --editable
-# The browser tests start servers of their own and measure time: one after the other.
 PARALLEL := -n 2 --dist loadgroup
+VIEW := $(shell find labextension/src labextension/style labextension/scripts -type f 2>/dev/null)
 SLOWEST := --durations 10 --durations-min 5
 
 .DEFAULT_GOAL := help
 .PHONY: help demo lab setup check test test-all bench wheel clean
+.NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help:
@@ -28,9 +29,10 @@ demo: .make/demo
 	@$(BIN)/python scripts/demo.py
 
 lab: .make/lab
+	@if scripts/node; then $(MAKE) --no-print-directory .make/view; fi
 	@$(BIN)/jupyter lab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
-setup: .make/dev .make/node .make/system
+setup: .make/dev .make/view .make/system
 
 check: .make/dev .make/node
 	$(BIN)/ruff format --check --quiet .
@@ -39,18 +41,18 @@ check: .make/dev .make/node
 	$(BIN)/lint-imports --no-logo
 	cd labextension && ../$(BIN)/jlpm check
 
-test: .make/dev .make/node .make/system
+test: .make/dev .make/view .make/system
 	cd labextension && ../$(BIN)/jlpm test
 	$(BIN)/python -m pytest -q $(PARALLEL) $(SLOWEST) -m "not slow"
 
-test-all: .make/dev .make/node .make/system
+test-all: .make/dev .make/view .make/system
 	cd labextension && ../$(BIN)/jlpm test
 	$(BIN)/python -m pytest -q $(PARALLEL) $(SLOWEST)
 
 bench: .make/dev
 	@$(BIN)/python -m benchmarks
 
-wheel: .make/dev
+wheel: .make/dev .make/view
 	@$(BIN)/python -m build --wheel --no-isolation
 
 clean:
@@ -79,9 +81,14 @@ $(VENV)/pyvenv.cfg:
 	@$(INSTALL) ".[lab,offline,arrow,test,dev]"
 	@touch $@ .make/demo .make/lab
 
-.make/node: .make/dev labextension/package.json labextension/yarn.lock
+.make/node: .make/lab labextension/package.json labextension/yarn.lock
 	@scripts/node
 	@cd labextension && ../scripts/retry ../$(BIN)/jlpm install --immutable >/dev/null
+	@touch $@
+
+.make/view: .make/node $(VIEW)
+	@cd labextension && ../$(BIN)/jlpm build:prod >/dev/null
+	@$(INSTALL) . --no-deps
 	@touch $@
 
 .make/system: scripts/system

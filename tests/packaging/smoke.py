@@ -27,7 +27,7 @@ def asked_of_a_server() -> object:
     with OpenAIServer(lambda request: ROOT if request.model == "root" else request.prompt.upper()) as server:
         rlm = RLM("openai/root", "openai/sub", api_base=server.url, api_key="none", limits=Limits(calls=10))
         result = rlm.completion("How long is it?", LOG)
-        return f"{result.answer} {result.usage.calls}"
+        return f"{result.answer} {len(server.requests)}"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -70,9 +71,11 @@ def clean(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.
 
 def test_what_the_wheel_holds(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    sources = (p for p in (ROOT / "rlm_magic").rglob("*") if p.is_file() and "__pycache__" not in p.parts)
-    assert names >= {str(path.relative_to(ROOT)) for path in sources}
+    sources = {str(p.relative_to(ROOT)) for p in (ROOT / "rlm_magic").rglob("*") if p.is_file()}
+    assert names >= {name for name in sources if not re.search("__pycache__|^rlm_magic/labextension/", name)}
     assert {"rlm_magic/engine/prompts/root.md", "rlm_magic/guest/__main__.py"} <= names
+    built = "rlm_magic/labextension/package.json" in sources
+    assert built == any(name.endswith("share/jupyter/labextensions/rlm-magic/package.json") for name in names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"rlm_magic"}
 
