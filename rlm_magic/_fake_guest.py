@@ -6,12 +6,14 @@ import ast
 import builtins
 import io
 import math
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from types import FrameType
 from typing import Any, cast
 
 from .engine.types import CellError, CellResult, Change, Finish, Json, SubCall, SubReply, Variable
@@ -43,7 +45,10 @@ class FailedCall(str):
 
 
 class FakeGuest:
-    """One session. ``call`` makes a sub-call and waits; the rest is as in `FakeSandbox`."""
+    """One session. ``call`` makes a sub-call and waits; the rest is as in `FakeSandbox`.
+
+    Set ``interrupted`` to raise KeyboardInterrupt at the next line of the cell.
+    """
 
     def __init__(
         self,
@@ -56,6 +61,7 @@ class FakeGuest:
         self._call = call
         self._recursive = recursive
         self._window = window
+        self.interrupted = False
         self._finish: Finish | None = None
         self._answer: dict[str, Any] = {"content": "", "ready": False}
         self._history: list[str] = []
@@ -85,6 +91,7 @@ class FakeGuest:
         return replace(result, status="timeout", error=CellError("TimeoutError", why, ""))
 
     def _restore(self) -> None:
+        self.interrupted = False
         self._output = io.StringIO()
         self._finish = None
         self._answer["ready"] = False
@@ -101,6 +108,22 @@ class FakeGuest:
 
     def _execute(self, code: str) -> None:
         module = ast.parse(code, FILE)
+        before = sys.gettrace()
+        sys.settrace(self._trace)
+        try:
+            self._evaluate(module)
+        finally:
+            sys.settrace(before)
+
+    def _trace(self, frame: FrameType, event: str, arg: object) -> Any:
+        """Interrupts the model's own lines, and no others."""
+        if frame.f_code.co_filename != FILE:
+            return None
+        if self.interrupted:
+            raise KeyboardInterrupt
+        return self._trace
+
+    def _evaluate(self, module: ast.Module) -> None:
         last = module.body.pop() if module.body and isinstance(module.body[-1], ast.Expr) else None
         exec(compile(module, FILE, "exec"), self.names)
         if isinstance(last, ast.Expr):

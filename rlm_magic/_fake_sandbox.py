@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -50,7 +49,6 @@ class _Cell:
         self.loop = loop
         self.done: asyncio.Future[CellResult] = loop.create_future()
         self.calls: set[Future[list[SubReply]]] = set()
-        self.thread: threading.Thread | None = None
         self.spent = 0.0
 
     def call(self, call: SubCall) -> list[SubReply]:
@@ -63,21 +61,17 @@ class _Cell:
             self.calls.discard(future)
 
     def start(self, execute: Callable[[], CellResult]) -> None:
-        self.thread = threading.Thread(target=self._execute, args=(execute,), daemon=True)
-        self.thread.start()
+        threading.Thread(target=self._execute, args=(execute,), daemon=True).start()
 
     def _execute(self, execute: Callable[[], CellResult]) -> None:
-        # RuntimeError: the loop is gone; KeyboardInterrupt: it came after the cell's end. Nobody waits any more.
-        with contextlib.suppress(RuntimeError, KeyboardInterrupt):
-            result = execute()
+        result = execute()
+        with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
             self.loop.call_soon_threadsafe(lambda: self.done.done() or self.done.set_result(result))
 
-    def interrupt(self, error: type[BaseException]) -> None:
-        """Raise ``error`` in the cell's thread at its next Python instruction."""
+    def end_calls(self) -> None:
+        """Wake the threads that wait for a sub-call."""
         for future in list(self.calls):
             future.cancel()
-        assert self.thread is not None
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread.ident or 0), ctypes.py_object(error))
 
     async def ended(self, seconds: float) -> bool:
         """Wait until the cell ended, or ran ``seconds`` without waiting for a sub-call: then False."""
@@ -126,7 +120,8 @@ class FakeSandbox:
             self._cell = None
 
     async def _cut_short(self, cell: _Cell, why: str) -> CellResult:
-        cell.interrupt(KeyboardInterrupt)
+        self._guest.interrupted = True
+        cell.end_calls()
         await asyncio.wait({cell.done}, timeout=GRACE)
         if cell.done.done():
             return self._guest.timed_out(cell.done.result(), why)
