@@ -13,7 +13,7 @@ from typing import Any, cast
 from urllib.parse import quote, unquote, urlsplit
 
 MASK = "[redacted]"
-SHORTEST = 8  # a shorter value of the environment, such as "true", is no key and would hide ordinary words
+SHORTEST = 8  # a shorter value, such as "true" or "EMPTY", is no key and would hide ordinary words
 
 _SECRET_NAME = re.compile(r"key|token|secret|passw|credential|authorization", re.IGNORECASE)
 _PROXY_NAME = re.compile(r"_proxy$", re.IGNORECASE)
@@ -39,7 +39,7 @@ _known: set[str] = set()
 
 def remember(values: Iterable[str]) -> None:
     """Mask these values from now on; for what neither the environment nor a pattern gives away."""
-    _known.update(value for value in values if value and value != "none")
+    _known.update(value for value in values if len(value) >= SHORTEST)
 
 
 def remember_options(options: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -68,6 +69,8 @@ class Throttle:
 
 
 _throttles: WeakValueDictionary[tuple[str, str], Throttle] = WeakValueDictionary()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_throttles.clear)  # the parent's places are never given back there
 
 
 def throttle_of(provider: str, api_base: str, *, local: bool) -> Throttle:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 
 import pytest
 
@@ -31,13 +30,12 @@ async def arrived(server: OpenAIServer, condition) -> None:
     await done
 
 
-def test_a_thousand_calls_keep_their_order(serve):
+@pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.slow)])
+def test_many_calls_are_in_flight_together_and_keep_their_order(serve, count):
     server = serve(lambda r: Reply(f"answer {r.prompt}", delay=0.2))
-    start = time.monotonic()
-    completions = run(many(build(server), 1000))
-    assert [c.text for c in completions] == [f"answer {n}" for n in range(1000)]
-    assert server.max_in_flight >= 100
-    assert time.monotonic() - start < 20  # 200 s one after the other; the figure itself is for benchmarks
+    completions = run(many(build(server), count))
+    assert [c.text for c in completions] == [f"answer {n}" for n in range(count)]
+    assert server.max_in_flight > count // 5
 
 
 @pytest.mark.parametrize("provider", ["openai", "hosted_vllm"])

@@ -147,6 +147,11 @@ def test_whatever_stands_around_a_key(before, key, after):
     assert redact(shown) == shown
 
 
+def test_a_word_that_serves_as_key_does_not_hide_the_message(serve):
+    with pytest.raises(ModelError, match=r"no model x in the EMPTY list"):
+        ask(build(serve(error(404, "no model x in the EMPTY list")), key="EMPTY"))
+
+
 def test_the_librarys_own_log_lines(caplog):
     litellm()
     with caplog.at_level(logging.DEBUG, logger="LiteLLM"):

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from math import inf
+
+import pytest
 
 from rlm_magic.models.throttle import Throttle, throttle_of
 
@@ -95,6 +100,30 @@ def test_a_place_given_to_a_cancelled_call_goes_on_to_the_next():
         return throttle.in_flight
 
     assert asyncio.run(scenario()) == 0
+
+
+FORKED = """
+import asyncio, os
+import pytest
+
+from rlm_magic.models.throttle import throttle_of
+
+async def main():
+    throttle = throttle_of("openai", "here", local=True)
+    async with throttle.slot():
+        child = os.fork()
+        if not child:
+            os._exit(throttle_of("openai", "here", local=True).in_flight)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), throttle.in_flight)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_starts_afresh():
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("0 1\n", "")
 
 
 def test_one_throttle_for_each_server():
