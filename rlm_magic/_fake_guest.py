@@ -10,13 +10,14 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
-from .engine.types import CellError, CellResult, Change, Finish, Json, SubCall, SubReply, Variable
+from .engine.errors import BindingError
+from .engine.types import CellError, CellResult, Change, Finish, Json, SubCall, SubReply, ValueFile, Variable
 
 RESERVED = (
     "answer",
@@ -42,6 +43,25 @@ class FailedCall(str):
 
     ok = False
     error = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A `Source` that holds its value."""
+
+    value: object
+    directory: Path
+
+    def file(self) -> ValueFile:
+        if isinstance(self.value, Path):
+            return ValueFile(str(self.value), "path", 0)
+        if not isinstance(self.value, (str, bytes)):
+            raise BindingError(f"{type(self.value).__name__} values are not written by this source: give str or bytes")
+        text = isinstance(self.value, str)
+        data = self.value.encode("utf-8", "surrogatepass") if isinstance(self.value, str) else self.value
+        path = self.directory / f"held-{id(self):x}"
+        path.write_bytes(data)
+        return ValueFile(str(path), "text" if text else "bytes", len(data))
 
 
 class FakeGuest:
@@ -206,8 +226,6 @@ class FakeGuest:
 
 
 def _child_context(value: object) -> Variable:
-    from ._fake_sandbox import Held
-
     return Variable("context", f"{type(value).__name__} ({_size(value)})", Held(value, Path()), trusted=False)
 
 

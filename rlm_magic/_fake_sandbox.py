@@ -9,36 +9,16 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ._fake_guest import FakeGuest, SubCallError
+from ._fake_guest import FakeGuest, Held, SubCallError
 from .engine.errors import BindingError
 from .engine.ports import Handle, OpenSandbox
-from .engine.types import CellResult, SubCall, SubReply, ValueFile, Variable
+from .engine.types import CellResult, SubCall, SubReply, Variable
 
 POLL = 0.01
 GRACE = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A `Source` that holds its value."""
-
-    value: object
-    directory: Path
-
-    def file(self) -> ValueFile:
-        if isinstance(self.value, Path):
-            return ValueFile(str(self.value), "path", 0)
-        if not isinstance(self.value, (str, bytes)):
-            raise BindingError(f"{type(self.value).__name__} values are not written by this source: give str or bytes")
-        text = isinstance(self.value, str)
-        data = self.value.encode("utf-8", "surrogatepass") if isinstance(self.value, str) else self.value
-        path = self.directory / f"held-{id(self):x}"
-        path.write_bytes(data)
-        return ValueFile(str(path), "text" if text else "bytes", len(data))
 
 
 class _Cell:

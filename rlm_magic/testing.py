@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ._fake_sandbox import FakeSandbox, Held, fake_open_sandbox
+from ._fake_guest import Held
+from ._fake_sandbox import FakeSandbox, fake_open_sandbox
 from .engine.budget import Budget
 from .engine.errors import JournalError, ModelError
 from .engine.events import Event
