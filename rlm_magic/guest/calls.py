@@ -9,9 +9,10 @@ from concurrent.futures import Future
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .contexts import Outbox, as_text
-from .frames import MAX_FRAME, Frame, encode
+from .frames import MAX_FRAME, Frame, FrameError, encode
 
 MAX_BATCH = 256 * 1024**2
+MAX_ITEMS = 100_000
 # room for a frame's other fields, a card among them
 MARGIN = 16 * 1024
 
@@ -136,6 +137,8 @@ class Calls:
     ) -> Tuple[int, _Pending]:
         if os.getpid() != self._process:
             raise SubCallError("sub-calls cannot be made from a forked process: use threads, or a batch")
+        if len(prompts) > MAX_ITEMS:
+            raise SubCallError(f"a batch of {len(prompts):,} prompts; at most {MAX_ITEMS:,} go at once: split it")
         number = next(self._ids)
         items = [self._item(f"{number}-{i}", prompt, contexts[i]) for i, prompt in enumerate(prompts)]
         chars = sum(len(prompt) for prompt, _ in items)
@@ -174,10 +177,10 @@ class Calls:
         self._outbox.drop(f"{number}-")
 
 
-def _prompt(prompt: object) -> str:
+def _prompt(prompt: Any) -> str:
     if isinstance(prompt, str):
         return str.__str__(prompt)
-    if isinstance(prompt, (list, tuple, dict, set)):
+    if issubclass(type(prompt), (list, tuple, dict, set)):
         raise TypeError(f"a prompt is a text, not a {type(prompt).__name__}: for several, use a _batched function")
     return str(prompt)
 
@@ -189,14 +192,13 @@ def _batch(prompts: Sequence[str]) -> List[str]:
 
 
 def _fitting(prompt: str) -> str:
-    limit = MAX_FRAME - MARGIN
     # a character takes at most six bytes, as \\u0000 does
-    if len(prompt) * 6 > limit:
-        size = len(encode({"prompt": prompt})) if len(prompt) <= limit else len(prompt)
-        if size > limit:
-            raise SubCallError(
-                f"the prompt has {len(prompt):,} characters; one sub-call carries {limit:,} bytes: split it"
-            )
+    if len(prompt) * 6 > MAX_FRAME - MARGIN:
+        try:
+            encode({"prompt": prompt, "margin": " " * MARGIN})
+        except FrameError:
+            said = f"the prompt has {len(prompt):,} characters; one sub-call carries {MAX_FRAME:,} bytes: split it"
+            raise SubCallError(said) from None
     return prompt
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple, cast
 
 from .names import RESERVED
 
@@ -13,13 +13,13 @@ _SIZED = (str, bytes, bytearray, list, tuple, dict, set, frozenset, range)
 _SCALARS = (bool, int, float, complex, type(None))
 _LIBRARIES = ("numpy", "pandas", "polars", "pyarrow", "torch", "scipy")
 
-Mark = Tuple[int, int, Optional[int]]
+Mark = Tuple[int, Any, Optional[int]]
 Marks = Dict[str, Mark]
 
 
 def marks(names: Mapping[str, object], hidden: Mapping[str, object]) -> Marks:
     """What is remembered of each variable of the model's."""
-    return {name: (id(value), id(type(value)), _length(value)) for name, value in own(names, hidden)}
+    return {name: (id(value), type(value), _length(value)) for name, value in own(names, hidden)}
 
 
 def own(names: Mapping[str, object], hidden: Mapping[str, object]) -> List[Tuple[str, Any]]:
@@ -29,7 +29,7 @@ def own(names: Mapping[str, object], hidden: Mapping[str, object]) -> List[Tuple
         for name, value in list(names.items())
         if name not in RESERVED
         and not name.startswith("_")
-        and not isinstance(value, types.ModuleType)
+        and not issubclass(type(value), types.ModuleType)  # isinstance would ask the value
         and not (name in hidden and hidden[name] is value)
     ]
 
@@ -51,7 +51,7 @@ def changes(before: Marks, names: Mapping[str, object], hidden: Mapping[str, obj
 
 def size(value: Any) -> str:
     """How large a value is, in words; empty where that cannot be said safely."""
-    kind = type(value)
+    kind: Any = cast(Any, type(value))
     if kind in _SCALARS:
         return _scalar(value)
     if issubclass(kind, _SIZED):
@@ -70,7 +70,7 @@ def _scalar(value: Any) -> str:
     return repr(value)[:40]
 
 
-def _unit(kind: type) -> str:
+def _unit(kind: Any) -> str:
     if issubclass(kind, str):
         return "characters"
     return "bytes" if issubclass(kind, (bytes, bytearray)) else "items"

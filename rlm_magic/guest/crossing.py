@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import json
 import math
-from typing import Any, List, Tuple
+from typing import Any, Dict, List, Tuple, cast
 
 MAX_BYTES = 6 * 1024**2
 MAX_DEPTH = 40
@@ -50,9 +50,10 @@ def _cross(value: Any, notices: List[str], depth: int) -> Any:
 
 def _cross_compound(value: Any, notices: List[str], depth: int) -> Any:
     if isinstance(value, dict):
-        return {_key(key): _cross(item, notices, depth + 1) for key, item in value.items()}
+        pairs = cast(Dict[Any, Any], value).items()
+        return {_key(key): _cross(item, notices, depth + 1) for key, item in pairs}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_cross(item, notices, depth + 1) for item in value]
+        return [_cross(item, notices, depth + 1) for item in cast(List[Any], value)]
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat() if value == value else None  # pandas' NaT is not itself
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -62,7 +63,7 @@ def _cross_compound(value: Any, notices: List[str], depth: int) -> Any:
 
 def _cross_foreign(value: Any, notices: List[str], depth: int) -> Any:
     """Values of the data libraries, told by their type's module: none of them is imported here."""
-    kind = type(value)
+    kind: Any = cast(Any, type(value))
     library = kind.__module__.partition(".")[0]
     if kind.__name__ in ("NAType", "NaTType"):
         return None

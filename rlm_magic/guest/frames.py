@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Tuple, cast
 
 MAX_FRAME = 8 * 1024**2
 LENGTH = struct.Struct("!I")
@@ -66,7 +66,7 @@ def decode(body: bytes) -> Frame:
         raise FrameError("not a frame: " + str(error)) from None
     if not isinstance(frame, dict):
         raise FrameError("not a frame: not an object")
-    return frame
+    return cast(Frame, frame)
 
 
 def length(head: bytes) -> int:

@@ -1,3 +1,5 @@
+# ipykernel is typed in part only
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 """The subkernel's ipykernel: a real IPython, whose cells report to the notebook over the socketpair alone.
 
 Nothing is taken from Jupyter's iopub channel, which the model's code can write to; a reply on the shell channel
@@ -10,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from importlib.metadata import version
 from typing import Any, Dict, List, Optional
 
@@ -23,6 +26,7 @@ from traitlets import Type
 from . import asyncrun
 from .calls import Calls
 from .contexts import Outbox
+from .descriptors import Descriptors
 from .frames import Frame
 from .link import Link
 from .load import load
@@ -53,6 +57,8 @@ class CellCompiler(XCachingCompiler):
 class GuestPublisher(ZMQDisplayPublisher):
     """What is displayed goes to the session."""
 
+    shell: Any
+
     def publish(self, data: Any, metadata: Any = None, **options: Any) -> None:
         self.shell.guest.show(data)
 
@@ -62,6 +68,8 @@ class GuestPublisher(ZMQDisplayPublisher):
 
 class GuestDisplayHook(ZMQShellDisplayHook):
     """Last expressions go to the session."""
+
+    shell: Any
 
     def start_displayhook(self) -> None:
         pass
@@ -83,9 +91,17 @@ class GuestShell(ZMQInteractiveShell):
     displayhook_class = Type(GuestDisplayHook)
     guest: Session
     failure: Optional[BaseException] = None
+    failed_display: Optional[BaseException] = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{**options, "compiler_class": CellCompiler})  # ipykernel 6 cannot be told which
 
     def showtraceback(self, exc_tuple: Any = None, *args: Any, **options: Any) -> None:
-        self.failure = (exc_tuple or sys.exc_info())[1]
+        """Called for what ended the cell; with a tuple, for a value that could not be shown."""
+        if exc_tuple:
+            self.failed_display = exc_tuple[1]
+        elif self.failure is None:  # the message of an exception of the model's may raise again
+            self.failure = sys.exc_info()[1]
 
     def showsyntaxerror(self, *args: Any, **options: Any) -> None:
         self.failure = sys.exc_info()[1]
@@ -98,14 +114,15 @@ class GuestKernel(IPythonKernel):
     """Runs a cell, tells the notebook, and replies with no more than that it has ended."""
 
     shell_class = Type(GuestShell)
-    compiler_class = Type(CellCompiler)
     link: Link
+    descriptors: Descriptors
 
     async def do_execute(self, code: str, silent: bool, *args: Any, **options: Any) -> Dict[str, Any]:
-        shell = self.shell
+        shell: Any = self.shell
         sys.stdout = sys.stderr = shell.guest.stream
-        shell.failure = None
-        shell.guest.begin(self.get_parent("shell")["header"]["msg_id"])
+        shell.failure = shell.failed_display = None
+        parent: Any = self.get_parent("shell")
+        shell.guest.begin(parent["header"]["msg_id"])
         try:
             await super().do_execute(code, silent)
         except BaseException as error:  # also what the message of an exception of the model's raised
@@ -115,9 +132,11 @@ class GuestKernel(IPythonKernel):
 
     def _end(self) -> None:
         """Tell what the cell did. An interrupt may still come while it is put together, not while it leaves."""
-        guest = self.shell.guest
+        shell: Any = self.shell
+        guest: Session = shell.guest
         try:
-            guest.end(self.shell.failure)
+            self.descriptors.settle()
+            guest.end(shell.failure or shell.failed_display)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         except BaseException:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -129,12 +148,13 @@ class GuestKernel(IPythonKernel):
 class Guest:
     """Ties the kernel to the notebook: answers its frames."""
 
-    def __init__(self, app: IPKernelApp, link: Link) -> None:
-        shell = app.kernel.shell
+    def __init__(self, kernel: Any, link: Link) -> None:
+        self._kernel = kernel
         self._link = link
-        self._session = shell.guest = Session(shell.user_ns, shell.compile.sources, link.send)
         self._calls: Optional[Calls] = None
-        app.kernel.link = link
+        self._session = Session(kernel.shell.user_ns, kernel.shell.compile.sources, link.send)
+        kernel.shell.guest = self._session
+        kernel.link = link
 
     def handle(self, frame: Frame) -> None:
         """Answer one frame, on the reading thread."""
@@ -148,7 +168,8 @@ class Guest:
             outbox = Outbox(frame["outbox"])
             self._calls = Calls(self._link.send, outbox, recursive=frame["recursive"], window=frame["window"])
             self._session.use(self._calls)
-            _silence()
+            # from here on nothing is written to the start-up log, which would have no limit
+            self._kernel.descriptors = Descriptors(self._session.stream.write)
             self._link.send({"type": "ready"})
 
     def _bind(self, frame: Frame) -> Frame:
@@ -167,18 +188,11 @@ def serve(argv: List[str], descriptor: int) -> None:
     app = IPKernelApp.instance(kernel_class=GuestKernel)
     app.initialize([*argv, *OPTIONS])
     link = Link(descriptor)
-    guest = Guest(app, link)
+    guest = Guest(app.kernel, link)
     asyncrun.install()
+    warnings.filterwarnings("ignore", "To exit: use")  # IPython's advice, which is of no use here
     link.start(guest.handle)
     threading.stack_size(STACK)
     python = ".".join(map(str, sys.version_info[:3]))
     link.send({"type": "hello", "python": python, "ipykernel": version("ipykernel")})
     app.start()
-
-
-def _silence() -> None:
-    """From here on nothing is written to the start-up log, which would have no limit."""
-    null = os.open(os.devnull, os.O_RDWR)
-    for standard in (1, 2):
-        os.dup2(null, standard)
-    os.close(null)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, cast
 
 from . import changes
 from .calls import Calls
@@ -60,6 +60,8 @@ class Session:
         self._rich = 0
         self.stream.target = HeadTail()
         self._answer["ready"] = False
+        for name, value in self._hidden.items():
+            self._names.setdefault(name, value)  # IPython itself fails without some of them
         self._names.update(self._reserved())
         self._marks = changes.marks(self._names, self._hidden)
         self._started = time.monotonic()
@@ -128,8 +130,6 @@ class Session:
 
     def _final_var(self, name: str) -> None:
         """Submit the variable of this name as the answer."""
-        if not isinstance(name, str):
-            return self._accept("FINAL_VAR", name)
         if name not in self._names:
             raise NameError(f"FINAL_VAR: there is no variable {name!r}")
         self._accept("FINAL_VAR", self._names[name])
@@ -151,7 +151,7 @@ class Session:
         """The forms that count when the cell ends."""
         answer = self._names.get("answer")
         if isinstance(answer, dict) and answer is not self._answer:
-            self._answer.update(answer)
+            self._answer.update(cast(Dict[str, Any], answer))
         if self._answer.get("ready"):
             self._accept("answer", self._answer.get("content"))
         if "Final" in self._names and is_plain(self._names["Final"]):

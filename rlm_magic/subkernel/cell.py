@@ -73,15 +73,19 @@ class Cell:
         return True
 
     async def stop(self, grace: float) -> bool:
-        """Interrupt it; True if it ended within ``grace`` seconds."""
-        self._kernel.interrupt()
-        await asyncio.wait({self._end, self._kernel.died}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        """Interrupt it, and once more half-way; True if it ended within ``grace`` seconds."""
+        watched = {self._end, self._kernel.died}
+        for _ in range(2):
+            self._kernel.interrupt()
+            if (await asyncio.wait(watched, timeout=grace / 2, return_when=asyncio.FIRST_COMPLETED))[0]:
+                break
         return self.ended
 
     async def close(self) -> None:
         """End what is left of it: its sub-calls above all."""
         self._kernel.cell = None
         self._end.cancel()
+        await asyncio.wait({self._end})
         if await self.calls.close():
             await self._kernel.tell({"type": "over", "cell": self._message})
 
@@ -93,5 +97,5 @@ class Cell:
         try:
             await asyncio.wait_for(self._told.wait(), REPORT_SECONDS)
         except TimeoutError:
-            self._kernel.kill()
+            self._kernel.end("a cell ended without a result")
             await asyncio.wait({self._kernel.died})

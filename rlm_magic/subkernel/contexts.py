@@ -6,7 +6,8 @@ import itertools
 import os
 import re
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from ..engine.errors import BindingError
@@ -32,19 +33,29 @@ class HandedUp:
     place: Place
     name: str
     format: Format
+    number: int = field(default_factory=_numbers.__next__)
+
+    @property
+    def _kept(self) -> Path:
+        """Out of the subkernel's reach, so that the name stands for one file from now on."""
+        return self.place.directory / f"handed-{self.number}"
 
     def file(self) -> ValueFile:
-        kept = self.place.directory / f"handed-{next(_numbers)}"
         try:
             descriptor = os.open(self.place.outbox / self.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 size = _checked(descriptor)
-                take(descriptor, kept)
+                if not self._kept.exists():
+                    take(descriptor, self._kept)
             finally:
                 os.close(descriptor)
         except OSError as error:
             raise BindingError(f"the context of a sub-RLM cannot be passed on: {error.strerror}") from error
-        return ValueFile(str(kept), self.format, size)
+        return ValueFile(str(self._kept), self.format, size)
+
+    def release(self) -> None:
+        """Forget the file; called when the sub-call is over."""
+        self._kept.unlink(missing_ok=True)
 
 
 def handed_up(place: Place, fields: Any) -> Variable:

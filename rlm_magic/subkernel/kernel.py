@@ -1,14 +1,16 @@
+# jupyter_client is typed in part only
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 """One subkernel process, from its launch to its death."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
+import os
 import signal
 from collections.abc import Coroutine, Mapping
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -26,11 +28,9 @@ from .rpc import refuse
 from .rundir import Place
 from .threads import in_thread
 
-log = logging.getLogger("rlm_magic")
-
 START_SECONDS = 60.0
 DEATH_SECONDS = 5.0
-LOG_TAIL = 2_000
+LOG_TAIL = 500
 # Longer messages are the doing of the kernel's code: an honest reply has a few hundred bytes.
 MAX_MESSAGE = 16 * 1024**2
 
@@ -68,50 +68,56 @@ class Kernel:
             transport="ipc",
             ip=str(place.sockets),
             connection_file=str(place.connection_file),
-            context=_context(),
+            context=_context(os.getpid()),
         )
         self._provisioner = SubkernelProvisioner(kernel_id=place.directory.name, kernel_spec=spec, parent=self._manager)
         self._provisioner.place = place
         self._manager.provisioner = self._provisioner
         self._python = spec.argv[0]
+        self._broken = ""
+        self._exits = contextlib.AsyncExitStack()
+        self._exits.push_async_callback(in_thread, place.remove)
         self._answers: dict[str, asyncio.Future[Frame]] = {}
-        self._client: AsyncKernelClient | None = None
-        self._channel: Channel | None = None
-        self._tasks: list[asyncio.Task[Any]] = []
 
     async def start(self, *, recursive: bool, window: int) -> None:
         """Launch it, and wait until it has answered twice.
 
         Raises:
-            SandboxError: it did not start; the message ends with what it wrote last.
+            SandboxError: it did not start; the message ends with the last line that it wrote.
         """
+        self._exits.push_async_callback(self._manager.cleanup_resources)
+        self._exits.push_async_callback(self._reap)
         try:
             await self._manager.start_kernel(env=environment(self.place, self._python))
         except OSError as error:
             raise SandboxError(f"the subkernel's Python cannot be run: {error}") from error
         self.died = self._task(self._provisioner.wait())
         self._channel = await Channel.open(self._provisioner.channel)
-        hello, ready = self._expect("hello"), self._expect("ready")
-        self._task(self._read())
-        setup = {"type": "setup", "recursive": recursive, "window": window, "outbox": str(self.place.outbox)}
+        self._exits.push_async_callback(self._channel.close)
         try:
             async with asyncio.timeout(START_SECONDS):
-                self.about = await self._answer(hello)
-                await self.tell(setup)
-                await self._answer(ready)
+                await self._greet({"recursive": recursive, "window": window, "outbox": str(self.place.outbox)})
         except (Dead, TimeoutError) as error:
             raise SandboxError(f"the subkernel did not start: {self._last_words() or error or 'no answer'}") from None
         self._client = self._connected()
+        self._exits.callback(self._client.stop_channels)
+
+    async def _greet(self, setup: Frame) -> None:
+        hello, ready = self._expect("hello"), self._expect("ready")
+        self._task(self._read())
+        self.about = await self._answer(hello)
+        await self.tell({"type": "setup", **setup})
+        await self._answer(ready)
 
     def _connected(self) -> AsyncKernelClient:
         # only now: a socket that connects before the kernel has bound sleeps 100 ms before it tries again
-        client = cast(AsyncKernelClient, self._manager.client())
+        client = self._manager.client()
         client.start_channels(shell=True, iopub=False, stdin=False, hb=False, control=False)
         return client
 
     def _last_words(self) -> str:
         with contextlib.suppress(OSError):
-            return self.place.log.read_text(errors="replace")[-LOG_TAIL:].strip()
+            return self.place.log.read_text(errors="replace").strip().rpartition("\n")[2][-LOG_TAIL:]
         return ""
 
     async def bind(self, name: str, path: str, form: str) -> None:
@@ -139,26 +145,29 @@ class Kernel:
 
     def execute(self, code: str) -> str:
         """Send a cell; returns what its reply will refer to."""
-        assert self._client is not None
-        return cast(str, self._client.execute(code, store_history=True, allow_stdin=False, stop_on_error=False))
+        return self._client.execute(code, store_history=True, allow_stdin=False, stop_on_error=False)
 
     async def replied(self, message: str) -> None:
-        """Wait for the reply to a message."""
-        assert self._client is not None
-        while True:
-            reply = await self._client.get_shell_msg()
-            if reply["parent_header"].get("msg_id") == message:
-                return
+        """Wait for the reply to a message; one that Jupyter cannot read ends the kernel."""
+        try:
+            while (await self._client.get_shell_msg())["parent_header"].get("msg_id") != message:
+                pass
+        except Exception as error:
+            self.end(f"a reply that is no Jupyter message: {error}")
 
     def interrupt(self) -> None:
         """Raise KeyboardInterrupt in the cell, and wake an idle loop, which the signal alone does not."""
-        assert self._client is not None
         self._provisioner.interrupt()
         self._client.kernel_info()
 
     def kill(self) -> None:
         """Kill it with what it started; from any thread."""
         self._provisioner.end()
+
+    def end(self, broken: str) -> None:
+        """Kill it because it broke the protocol."""
+        self._broken = self._broken or broken
+        self.kill()
 
     def cpu_seconds(self) -> float:
         """Processor time of its main thread; 0 where that is not known."""
@@ -167,9 +176,9 @@ class Kernel:
     @property
     def cause_of_death(self) -> str:
         """How the process ended, in words."""
-        status = self.died.result() if self.died.done() else None
-        if status is None:
-            return "broke off"
+        if self._broken:
+            return f"was ended, as it broke the protocol of sub-calls ({self._broken})"
+        status = self.died.result() if self.died.done() else 0
         return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
 
     async def send(self, frame: Frame) -> None:
@@ -184,20 +193,16 @@ class Kernel:
     async def close(self) -> None:
         """End it with everything that it started, and remove its directory."""
         self.kill()
-        if self._tasks:
-            await asyncio.wait({self.died}, timeout=DEATH_SECONDS)
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            await self._channel.close()
-        if self._client is not None:
-            self._client.stop_channels()
-        await self._manager.cleanup_resources()
-        await in_thread(self.place.remove)
+        await self._exits.aclose()
+
+    async def _reap(self) -> None:
+        self.kill()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._provisioner.wait(), DEATH_SECONDS)
 
     def _task(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
-        self._tasks.append(task)
+        self._exits.push_async_callback(_end, task)
         return task
 
     def _expect(self, kind: str) -> asyncio.Future[Frame]:
@@ -218,7 +223,7 @@ class Kernel:
         except (EOFError, ConnectionError):
             pass
         except FrameError as error:
-            log.warning("a subkernel was killed, it broke the protocol: %s", error)
+            self.end(str(error))
         finally:
             self.kill()
 
@@ -243,9 +248,14 @@ class Kernel:
             answer.set_result(frame)
 
 
+async def _end(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+
+
 @cache
-def _context() -> zmq.asyncio.Context:
-    """One for the process: each has a thread."""
+def _context(process: int) -> zmq.asyncio.Context:
+    """One for each process: it has a thread, which a forked child does not."""
     context = zmq.asyncio.Context()
     context.maxmsgsize = MAX_MESSAGE  # a default of its sockets
     return context

@@ -1,3 +1,5 @@
+# jupyter_client is typed in part only
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """How a subkernel is launched and ended: the seam where confinement, and later remote kernels, come in."""
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from ..guest.names import CHANNEL_VARIABLE
 from .rundir import Place

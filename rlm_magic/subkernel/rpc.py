@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 from ..engine.ports import Handle
 from ..engine.types import SubCall, SubReply, Variable
 from ..guest.frames import Frame, FrameError
+from .contexts import HandedUp
 from .results import number, text
 
 MAX_CHARS = 256 * 1024**2
@@ -102,7 +103,7 @@ class CallServer:
             raise FrameError("a call comes twice, or has no items")
         too_much = self._items + count > MAX_ITEMS
         self._items += 0 if too_much else count
-        self._coming[call] = _Call(op, count, cast("str | None", model), frame.get("batch") is True, too_much)
+        self._coming[call] = _Call(op, count, model, frame.get("batch") is True, too_much)
 
     def _item(self, number_: int, frame: Frame) -> None:
         call = self._coming.get(number_)
@@ -142,6 +143,9 @@ class CallServer:
             if not self.failed.done():
                 self.failed.set_exception(error)
             return
+        finally:
+            for context in filter(None, call.contexts):
+                cast(HandedUp, context.source).release()
         for index, reply in enumerate(replies):
             await self._reply(number_, index, reply)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import os
 import weakref
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -23,7 +24,7 @@ from .threads import in_thread
 
 # Seconds that an interrupted cell has to end by itself: after its time is up, and when the run was stopped.
 GRACE = 1.0
-STOP_GRACE = 0.05
+STOP_GRACE = 0.08
 
 
 class Subkernels:
@@ -43,6 +44,7 @@ class Subkernels:
         self.memory = memory
         self._spec = kernel_spec(kernel)
         self._open: set[Subkernel] = set()
+        self._owner = os.getpid()
         _all.add(self)
 
     def __call__(self, node: str, *, recursive: bool, window: int) -> AbstractAsyncContextManager[Subkernel]:
@@ -60,9 +62,10 @@ class Subkernels:
             self._open.discard(subkernel)
 
     def kill(self) -> None:
-        """Kill every subkernel that is open; from any thread."""
-        for subkernel in list(self._open):
-            subkernel.kill()
+        """Kill every subkernel that is open; from any thread. A forked child leaves its parent's alone."""
+        if self._owner == os.getpid():
+            for subkernel in list(self._open):
+                subkernel.kill()
 
 
 class Subkernel:
@@ -99,8 +102,8 @@ class Subkernel:
             if not in_time:
                 await cell.stop(GRACE)
             return self._result(cell, in_time, seconds)
-        except BaseException:
-            if not await cell.stop(STOP_GRACE):
+        except BaseException as error:
+            if not await cell.stop(STOP_GRACE if isinstance(error, asyncio.CancelledError) else GRACE):
                 self._lost = True
                 kernel.kill()
             raise

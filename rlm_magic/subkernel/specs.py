@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shutil
 import sys
 from pathlib import Path
 
@@ -43,5 +44,7 @@ def _python(spec: KernelSpec, name: str | None) -> str:
             f"the kernel {name!r} cannot be used: it runs {' '.join(spec.argv[:1]) or 'nothing'}, not a Python; "
             "give a kernel of a Python with ipykernel >= 6"
         )
-    python = spec.argv[0]
-    return sys.executable if Path(python).name == python else python
+    python = sys.executable if spec.argv[0] in ("python", "python3") else spec.argv[0]
+    if shutil.which(python) is None:
+        raise InputError(f"the kernel {name!r} names the Python {python}, which does not exist: install it again")
+    return python
