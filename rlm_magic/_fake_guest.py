@@ -7,6 +7,7 @@ import builtins
 import io
 import math
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
@@ -59,9 +60,9 @@ class Held:
             raise BindingError(f"{type(self.value).__name__} values are not written by this source: give str or bytes")
         text = isinstance(self.value, str)
         data = self.value.encode("utf-8", "surrogatepass") if isinstance(self.value, str) else self.value
-        path = self.directory / f"held-{id(self):x}"
-        path.write_bytes(data)
-        return ValueFile(str(path), "text" if text else "bytes", len(data))
+        with tempfile.NamedTemporaryFile(prefix="held-", dir=self.directory, delete=False) as file:
+            file.write(data)
+        return ValueFile(file.name, "text" if text else "bytes", len(data))
 
 
 class FakeGuest:
