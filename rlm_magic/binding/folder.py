@@ -9,7 +9,6 @@ import fcntl
 import itertools
 import os
 import shutil
-import stat
 import tempfile
 import threading
 import time
@@ -139,7 +138,7 @@ def _sweep(parent: Path) -> None:
     for path in parent.glob(PREFIX + "*"):
         with contextlib.suppress(OSError):
             status = path.lstat()
-            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and time.time() - status.st_mtime > _YOUNG:
+            if status.st_uid == os.getuid() and time.time() - status.st_mtime > _YOUNG:
                 _remove_if_unlocked(path)
 
 

@@ -251,6 +251,8 @@ First: b'abc'\
         ("быстрая лиса прыгает. Через ленивую собаку! " * 30, "prose"),
         ("7f3a 9c1e 0b2d\n" * 100, "plain text"),
         ("x" * 5000, "plain text"),
+        ("red, green, blue\n" * 100, "plain text"),
+        ("".join(f"key{i} = value {i}\n" for i in range(100)), "plain text"),
     ],
 )
 def test_form(text: str, form: str) -> None:
@@ -276,6 +278,10 @@ def test_lines_of_a_huge_text_are_estimated_and_said_to_be(line: str) -> None:
     assert abs(int(words[6:].replace(",", "")) / (len(text) / len(line)) - 1) < 0.1
 
 
+def test_the_last_item_of_a_long_list_is_shown() -> None:
+    assert card("x", [*range(10_000)]).endswith("Last item: 9999")
+
+
 def test_last_line_counts_with_and_without_its_line_feed() -> None:
     assert "3 lines" in card("x", "a\nb\nc")
     assert "3 lines" in card("x", "a\nb\nc\n")
@@ -294,7 +300,7 @@ def test_repeated_lines_are_counted() -> None:
         (b"\x00\x01\x02", "binary"),
         ("grün".encode("latin-1"), "binary"),
         (CSV.encode(), "UTF-8 text: CSV, 3 columns: id, name, note"),
-        (("é" * 100_000).encode(), "UTF-8 text: plain text"),
+        (("a" + "é" * 100_000).encode(), "UTF-8 text: plain text"),
         (bytearray(b""), "empty"),
     ],
 )

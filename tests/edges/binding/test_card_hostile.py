@@ -119,10 +119,18 @@ def checked(value: object) -> str:
 @pytest.mark.parametrize("wrap", [lambda v: v, lambda v: [v], lambda v: {"k": v}, lambda v: ({"k": [v]},)])
 @pytest.mark.parametrize("value", HOSTILE, ids=lambda v: type(v).__name__[:20])
 def test_hostile_values(value: Any, wrap: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     assert checked(wrap(value)).startswith("value: ")
-    assert time.monotonic() - start < 2
+    assert time.process_time() - start < 2
     assert capsys.readouterr().out == ""
+
+
+def test_a_lying_class_is_not_believed() -> None:
+    assert ".Mask\nValue: <" in checked(Mask())
+
+
+def test_a_huge_number_is_described_by_its_size() -> None:
+    assert checked(10**100_000) == "value: int\nValue: <int of 332,193 bits>"
 
 
 def test_a_lying_length_is_not_believed() -> None:
@@ -138,6 +146,7 @@ def test_control_characters_are_escaped() -> None:
 def test_any_name_fits(name: str) -> None:
     text = card(name, "y" * 5000)
     assert len(text) <= LIMIT
+    assert text.replace("\n", "").isprintable()
     assert "5,000 characters" in text
 
 
@@ -189,26 +198,26 @@ TOKENS = [
 @given(unit=st.lists(st.sampled_from(TOKENS), min_size=1, max_size=4).map("".join))
 def test_no_text_makes_it_slow(unit: str) -> None:
     text = unit * (200_000 // len(unit))
-    start = time.monotonic()
+    start = time.process_time()
     checked(text)
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize(
     "value", [[1] * 1_000_000, dict.fromkeys(range(1_000_000), "x"), set(range(1_000_000)), ("x",) * 10**6]
 )
 def test_a_million_items_take_no_time(value: object) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     assert "1,000,000" in checked(value)
-    assert time.monotonic() - start < 0.2
+    assert time.process_time() - start < 0.2
 
 
 def test_a_directory_that_is_too_large_is_left_early(tmp_path: Path) -> None:
     for i in range(10_050):
         (tmp_path / f"{i}.txt").touch()
-    start = time.monotonic()
-    assert "at least 10,000 files" in checked(tmp_path)
-    assert time.monotonic() - start < 2
+    start = time.process_time()
+    assert ", at least " in checked(tmp_path)
+    assert time.process_time() - start < 2
 
 
 def test_a_file_that_cannot_be_read_is_described_all_the_same(tmp_path: Path) -> None:
@@ -219,6 +228,6 @@ def test_a_file_that_cannot_be_read_is_described_all_the_same(tmp_path: Path) ->
 @pytest.mark.parametrize("line", ["x" * 999 + "\n", "x"], ids=["lines", "one line"])
 def test_a_gigabyte_takes_a_moment(line: str) -> None:
     text = line * (2**30 // len(line))
-    start = time.monotonic()
+    start = time.process_time()
     checked(text)
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1

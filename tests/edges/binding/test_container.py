@@ -59,6 +59,14 @@ def test_a_wrong_number_of_buffers_is_refused(count: int, tmp_path: Path) -> Non
         load(str(tmp_path / "v"), "pickle")
 
 
+def test_another_version_of_the_format_is_refused(tmp_path: Path) -> None:
+    dump([1], str(tmp_path / "v"))
+    content = (tmp_path / "v").read_bytes()
+    (tmp_path / "v").write_bytes(content[:-8] + b"RLMPKL9\n")
+    with pytest.raises(ValueError, match="of another kind"):
+        load(str(tmp_path / "v"), "pickle")
+
+
 def test_a_buffer_outside_the_file_is_refused(tmp_path: Path) -> None:
     dump(np.arange(20), str(tmp_path / "v"))
     content = (tmp_path / "v").read_bytes()
