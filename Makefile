@@ -37,7 +37,7 @@ setup: .make/dev .make/view .make/system
 check: .make/dev .make/node
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
-	$(BIN)/pyright --pythonpath $(BIN)/python --warnings
+	$(BIN)/pyright --warnings
 	$(BIN)/lint-imports --no-logo
 	cd labextension && ../$(BIN)/jlpm check
 
