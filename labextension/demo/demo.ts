@@ -33,10 +33,11 @@ const RUNS: Record<string, () => Run> = {
   newer: () => savedRun(readRecord({ v: 2, run: "x", events: [], cut: null })),
   empty: () => savedRun(readJournal("")),
   "live-10000": () => live(new DemoKernel(wide(20_000), 20_000)),
-  "open-50000": () => saved(wide(50_000)),
-  "deep-50000": () => saved(deep(400, 123)),
+  "open-50000": () => saved(big),
+  "all-40000": () => saved(big),
 };
 
+const big = name === "open-50000" ? wide(50_000) : name === "all-40000" ? deep(200, 199) : [];
 const started = performance.now();
 const run = (RUNS[name] ?? saved)();
 const place = document.getElementById("view") as HTMLElement;

@@ -15,12 +15,18 @@ interface Model {
   comm_live?: boolean;
 }
 
-const runs = new WeakMap<Model, LiveRun>();
-
 function channelOf(model: Model): Channel {
+  let gone = () => {};
   return {
-    send: (message) => model.send(message),
+    send(message) {
+      try {
+        model.send(message);
+      } catch {
+        gone(); // a widget without its comm throws
+      }
+    },
     listen(receive, closed) {
+      gone = closed;
       model.on("msg:custom", receive);
       model.on("comm:close", closed);
       model.on("comm_live_update", () => model.comm_live === false && closed());
@@ -28,15 +34,17 @@ function channelOf(model: Model): Channel {
   };
 }
 
-export default {
-  initialize({ model }: { model: Model }) {
-    const live = new LiveRun(channelOf(model), shared.renderer);
-    runs.set(model, live);
-    return () => live.close();
-  },
-  render({ model, el }: { model: Model; el: HTMLElement }) {
-    const live = runs.get(model);
-    if (live) render(h(App, { run: live.run }), el);
-    return () => render(null, el);
-  },
+/** Called once for each model: its views share what `initialize` made. */
+export default () => {
+  let live: LiveRun | undefined;
+  return {
+    initialize({ model }: { model: Model }) {
+      live = new LiveRun(channelOf(model), shared.renderer);
+      return () => live?.close();
+    },
+    render({ el }: { el: HTMLElement }) {
+      if (live) render(h(App, { run: live.run }), el);
+      return () => render(null, el);
+    },
+  };
 };

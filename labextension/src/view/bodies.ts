@@ -31,8 +31,14 @@ export class Bodies {
     return body;
   }
 
+  get canAsk(): boolean {
+    return this.source() !== null;
+  }
+
+  /** Ask where texts come from, also for one that is at hand but cut. */
   retry(sha256: string): void {
-    this.load(sha256, this.get(sha256));
+    const source = this.source();
+    if (source) this.ask(source, sha256, this.get(sha256));
   }
 
   private load(sha256: string, body: Signal<Body>): void {

@@ -1,5 +1,7 @@
 /** Where a view of a run left off, for the next view of it: the live one gives way to the saved one at the end. */
 
+import type { BodySource } from "./bodies";
+
 export interface Place {
   open: boolean;
   selected: string | null;
@@ -12,6 +14,8 @@ interface Shared {
   places: Map<string, () => Place>;
   /** Set by the JupyterLab extension: it shows saved runs. */
   renderer: boolean;
+  /** Set by the JupyterLab extension: where a saved run's other bodies are, for the view at an element. */
+  bodies?: (run: string, at: HTMLElement) => BodySource;
 }
 
 /** One per page: the anywidget module and the JupyterLab extension are built apart and meet here. */

@@ -19,6 +19,10 @@
  *   {type: "body", sha256, text}              text null: not kept
  *   {type: "gap"}                             something was dropped: say hello again
  *
+ * The saved run's view has no widget's comm. While the kernel lives it opens one of its own to the target
+ * "rlm_magic.bodies", data {run}, and sends {cmd: "body", sha256} over it; the answer is `body`. A kernel that knows
+ * nothing of the run closes the comm.
+ *
  * A node that waits for a person: an "await" event {phase: "paused"} whose data, or fields patched before it, may hold
  * what is about to be sent: `n` prompts, `chars` characters, `cost_estimate` US dollars.
  */
@@ -26,6 +30,7 @@
 export const VERSION = 1;
 export const RECORD_MIME = "application/vnd.rlm-magic.run+json";
 export const JOURNAL_MIME = "application/vnd.rlm-magic.journal";
+export const BODIES_TARGET = "rlm_magic.bodies";
 
 export type Data = Record<string, unknown>;
 
@@ -57,12 +62,19 @@ export interface Usage {
   cost: number | null;
 }
 
-/** A saved run. `cut` tells of bodies left out because the record has a size limit. */
+/** A saved run (`rlm_magic/view/payload.py`); its bodies may be cut in the middle. */
 export interface StaticRecord {
   v: number;
   run: string;
   events: RunEvent[];
-  cut: Data | null;
+  cut: CutRecord | null;
+}
+
+/** How many nodes and bodies are left out because the record has a size limit, and what those nodes used. */
+export interface CutRecord {
+  nodes: number;
+  bodies: number;
+  sums: Record<string, number>;
 }
 
 export type Command = "pause" | "resume" | "step" | "stop" | "kill" | "answer";

@@ -1,12 +1,12 @@
 /** Reading a saved run: what is damaged, cut or too new is said, and what can be shown is shown. */
 
 import { crc32 } from "./crc32";
-import { type Data, type RunEvent, type StaticRecord, VERSION } from "./protocol";
+import { type CutRecord, type RunEvent, type StaticRecord, VERSION } from "./protocol";
 
 export interface Reading {
   run: string;
   events: RunEvent[];
-  cut: Data | null;
+  cut: CutRecord | null;
   problems: string[];
 }
 

@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { Bodies, type BodySource } from "./bodies";
 import { History } from "./history";
-import type { RunEvent, ToKernel } from "./protocol";
+import type { CutRecord, RunEvent, ToKernel } from "./protocol";
 import type { Reading } from "./record";
 
 /**
@@ -25,6 +25,8 @@ export class Run {
   /** Share of the first events that is here, 0 to 1. */
   readonly loaded = signal(1);
   readonly problems = signal<readonly string[]>([]);
+  /** What a saved run leaves out. */
+  readonly cut = signal<CutRecord | null>(null);
   readonly bodies: Bodies;
   source: BodySource | null = null;
   send: (message: ToKernel) => void = () => {};
@@ -75,6 +77,7 @@ export function savedRun(reading: Reading, source: BodySource | null = null): Ru
   const run = new Run();
   run.id.value = reading.run;
   run.problems.value = reading.problems;
+  run.cut.value = reading.cut;
   run.source = source;
   run.append(reading.events);
   return run;

@@ -37,7 +37,7 @@ function Message({ view, change, first }: { view: Shown["view"]; change: Message
   const [old, setOld] = useState(false);
   return (
     <section class={`rlm-message rlm-message-${first ? "new" : change.change}`}>
-      <header>
+      <TextBar view={view} reference={message} open={open && !old}>
         <button
           type="button"
           class="rlm-button rlm-toggle"
@@ -46,16 +46,14 @@ function Message({ view, change, first }: { view: Shown["view"]; change: Message
         >
           {open ? "▾" : "▸"} <b>{message.role}</b>
         </button>
-        <span class="rlm-muted">{chars(message.chars)}</span>
         {!first && <span class="rlm-change">{change.change === "same" ? "as before" : change.change}</span>}
         {was && (
           <Button pressed={old} onClick={() => setOld(!old)}>
             was
           </Button>
         )}
-      </header>
+      </TextBar>
       {open && old && was && <BodyText view={view} reference={was} />}
-      {open && !old && <TextBar view={view} reference={message} />}
       {open && !old && <BodyText view={view} reference={message} />}
     </section>
   );

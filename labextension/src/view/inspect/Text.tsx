@@ -1,5 +1,6 @@
 /** A body's text: asked for when it shows, long ones a page at a time. Always plain text nodes. */
 
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { chars } from "../format";
 import type { BodyRef } from "../protocol";
@@ -13,13 +14,20 @@ interface Props {
   view: ViewState;
   reference: BodyRef;
   /** Shows the text in a way of its own. */
-  render?: (text: string) => preact.ComponentChildren;
+  render?: (text: string) => ComponentChildren;
 }
 
 export function BodyText({ view, reference, render = plain }: Props) {
   const { bodies } = view.run;
   const body = bodies.get(reference.sha256).value;
-  if (body.state === "text") return <>{render(body.text)}</>;
+  if (body.state === "text") {
+    return (
+      <>
+        {isCut(body.text, reference) && <CutNote view={view} reference={reference} />}
+        {render(body.text)}
+      </>
+    );
+  }
   if (body.state === "loading") return <p class="rlm-muted">{`loading ${chars(reference.chars)}…`}</p>;
   const why = body.state === "missing" ? "not embedded" : body.why;
   return (
@@ -31,6 +39,21 @@ export function BodyText({ view, reference, render = plain }: Props) {
       </p>
       <pre>{reference.preview}</pre>
     </div>
+  );
+}
+
+/** Records keep long texts without their middle. */
+const isCut = (text: string, { chars: whole }: BodyRef): boolean => text.length < whole;
+
+function CutNote({ view, reference }: Props) {
+  const { bodies } = view.run;
+  return (
+    <p class="rlm-notice">
+      {`The record keeps this text cut; it has ${chars(reference.chars)}.`}
+      {bodies.canAsk && (
+        <Button onClick={() => bodies.retry(reference.sha256)}>Ask the kernel for all of it</Button>
+      )}
+    </p>
   );
 }
 
@@ -64,21 +87,31 @@ export function textTab(field: string) {
   };
 }
 
-export function TextBar({ view, reference, name }: { view: ViewState; reference: BodyRef; name?: string }) {
-  const body = view.run.bodies.get(reference.sha256).value;
+interface BarProps extends Props {
+  name?: string;
+  /** Instead of the name. */
+  children?: ComponentChildren;
+  /** Whether the text shows, and so has been asked for. */
+  open?: boolean;
+}
+
+export function TextBar({ view, reference, name, children, open = true }: BarProps) {
   return (
-    <p class="rlm-textbar">
-      {name && <b>{name}</b>} <span class="rlm-muted">{chars(reference.chars)}</span>
+    <div class="rlm-textbar">
+      {children ?? (name && <b>{name}</b>)}
+      <span class="rlm-muted">{chars(reference.chars)}</span>
       <span class="rlm-gap" />
-      {body.state === "text" && <Copy text={body.text} />}
-    </p>
+      {open && <Copy view={view} reference={reference} />}
+    </div>
   );
 }
 
-function Copy({ text }: { text: string }) {
+function Copy({ view, reference }: Props) {
   const [done, setDone] = useState("Copy");
+  const body = view.run.bodies.get(reference.sha256).value;
+  if (body.state !== "text") return null;
   const copy = () =>
-    navigator.clipboard.writeText(text).then(
+    navigator.clipboard.writeText(body.text).then(
       () => setDone("Copied"),
       () => setDone("Not allowed"),
     );

@@ -32,12 +32,20 @@ export function App({ run, open = false, fill = false }: Props) {
     // biome-ignore lint/a11y/noStaticElementInteractions: keys of everything inside come by here
     <div
       class={`rlm${fill ? " rlm-fill" : ""}`}
-      data-lm-suppress-shortcuts="true"
+      onFocusIn={keepKeys}
       onKeyDown={(event) => onViewKey(view, event)}
     >
       {!isQuiet(view) && <Shown view={view} />}
     </div>
   );
+}
+
+/**
+ * JupyterLab's command mode must not take our keys: `D D` would delete the cell. Lumino looks for this attribute from
+ * the focused element upwards, but stops where a shortcut's selector matches, which may be that element itself.
+ */
+function keepKeys({ target }: FocusEvent): void {
+  (target as HTMLElement).dataset.lmSuppressShortcuts = "true";
 }
 
 /** A run of a moment needs no line; anything that goes wrong does. */
@@ -75,7 +83,10 @@ function Opened({ view }: { view: ViewState }) {
       <Stepper view={view} />
       <Toolbar view={view} />
       {view.help.value && <Help view={view} />}
-      <div class={`rlm-panes${view.node.value ? " rlm-inspecting" : ""}`}>
+      <div
+        class={`rlm-panes${view.node.value ? " rlm-inspecting" : ""}`}
+        style={{ "--rlm-rows": view.rows.value.length }}
+      >
         <TreePane view={view} />
         <Inspector view={view} />
       </div>

@@ -1,5 +1,6 @@
 /** What is wrong or missing, in words, with what to do. */
 
+import { plural } from "../format";
 import type { ViewState } from "../state";
 import { Button } from "./common";
 
@@ -13,6 +14,7 @@ export function Notices({ view }: { view: ViewState }) {
     ...linkNotices(view),
     ...view.run.problems.value.map((text) => ({ text, bad: true })),
     ...rootNotices(view),
+    ...cutNotices(view),
   ];
   return (
     <>
@@ -61,6 +63,16 @@ function rootNotices(view: ViewState): Notice[] {
   const text = root?.fields.reason ?? root?.fields.error;
   if (!root || root.closed === null || !text) return [];
   return [{ text: typeof text === "string" ? text : JSON.stringify(text), bad: root.status === "error" }];
+}
+
+function cutNotices({ run }: ViewState): Notice[] {
+  const cut = run.cut.value;
+  if (!cut) return [];
+  const parts = [cut.nodes && plural(cut.nodes, "row"), cut.bodies && plural(cut.bodies, "text")].filter(
+    Boolean,
+  );
+  const text = `To stay small this record leaves out ${parts.join(" and ")}; the figures of this line cover all.`;
+  return [{ text, bad: false }];
 }
 
 function PastNotice({ view }: { view: ViewState }) {

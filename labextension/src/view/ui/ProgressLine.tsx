@@ -5,7 +5,7 @@ import { count, dollars, duration, type Status, statusOf, sumOfCosts } from "../
 import { phaseWords } from "../phase";
 import type { Command, Data } from "../protocol";
 import type { ViewState } from "../state";
-import type { Tree, TreeNode } from "../tree";
+import type { Sums, Tree, TreeNode } from "../tree";
 import { Button, StatusMark } from "./common";
 
 export function ProgressLine({ view }: { view: ViewState }) {
@@ -24,8 +24,7 @@ export function ProgressLine({ view }: { view: ViewState }) {
       >
         {open ? "▾" : "▸"}
       </button>
-      {root ? <Figures view={view} root={root} /> : <span class="rlm-figure">{emptyWords(view)}</span>}
-      <span class="rlm-gap" />
+      {root ? <Figures view={view} root={root} /> : <span class="rlm-line">{emptyWords(view)}</span>}
       <Controls view={view} />
     </div>
   );
@@ -41,9 +40,9 @@ function Figures({ view, root }: { view: ViewState; root: TreeNode }) {
   const { tree, alive } = view.moment.value;
   const limits = (root.fields.limits ?? {}) as Data;
   const status: Status = view.paused.value.length > 0 ? "paused" : statusOf(root, alive);
-  const { sums } = root;
+  const sums = withCut(root.sums, view);
   return (
-    <>
+    <span class="rlm-line">
       <StatusMark status={status} />
       <span class="rlm-figure rlm-phase">{phaseWords(tree, status)}</span>
       <span class="rlm-figure" title="turns of the root model, and their limit">
@@ -60,8 +59,16 @@ function Figures({ view, root }: { view: ViewState; root: TreeNode }) {
       <span class="rlm-figure" title="elapsed">
         {duration((root.closed ?? view.time.value) - root.opened)}
       </span>
-    </>
+    </span>
   );
+}
+
+/** What the whole run used, with what its record leaves out. */
+function withCut(sums: Sums, { run, step }: ViewState): Sums {
+  const left = step.value === null ? run.cut.value?.sums : undefined;
+  if (!left) return sums;
+  const names = Object.keys(sums) as (keyof Sums)[];
+  return Object.fromEntries(names.map((name) => [name, sums[name] + (left[name] ?? 0)])) as unknown as Sums;
 }
 
 const turnsOf = (tree: Tree, root: TreeNode): number =>

@@ -1,6 +1,6 @@
 /** Going back and forth in time: buttons, and a slider over the run's shape. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import { concurrency } from "../concurrency";
 import { plural } from "../format";
 import { playerOf, SPEEDS, togglePlay } from "../player";
@@ -29,8 +29,8 @@ export function TimeBar({ view }: { view: ViewState }) {
         ▸|
       </Button>
       <Speed view={view} />
-      <Slider view={view} step={step} length={length} go={go} />
       <span class="rlm-clock">{`${view.time.value.toFixed(1)} s`}</span>
+      <Slider view={view} step={step} length={length} go={go} />
     </div>
   );
 }
@@ -109,9 +109,7 @@ function Slider({ view, step, length, go }: SliderProps) {
       }}
       onPointerMove={(event) => event.buttons === 1 && toPointer(event)}
     >
-      <span class="rlm-shape" aria-hidden="true">
-        <Shape view={view} seconds={end} />
-      </span>
+      <Shape view={view} seconds={end} />
       <span class="rlm-thumb" style={{ left: `${(100 * time) / end}%` }} />
     </div>
   );
@@ -139,25 +137,22 @@ const BINS = 240;
 
 /** Calls in flight, one lane per depth. */
 function Shape({ view, seconds }: { view: ViewState; seconds: number }) {
-  const canvas = useRef<HTMLCanvasElement>(null);
   const version = view.run.version.value;
-  useEffect(() => {
-    if (canvas.current) draw(canvas.current, concurrency(view.run.history.peek().head, seconds, BINS));
-  }, [version]);
-  return <canvas ref={canvas} width={BINS * 2} height={24} />;
+  // The tree changes in place; the version tells when.
+  const path = useMemo(() => shapeOf(concurrency(view.run.history.peek().head, seconds, BINS)), [version]);
+  return (
+    <svg viewBox={`0 0 ${BINS} 1`} preserveAspectRatio="none" aria-hidden="true">
+      <path d={path} />
+    </svg>
+  );
 }
 
-function draw(canvas: HTMLCanvasElement, lanes: number[][]): void {
-  const pen = canvas.getContext("2d");
-  if (!pen) return;
-  pen.clearRect(0, 0, canvas.width, canvas.height);
-  pen.fillStyle = getComputedStyle(canvas).color;
-  const height = canvas.height / Math.max(1, lanes.length);
-  for (const [lane, counts] of lanes.entries()) {
-    const most = Math.max(1, ...counts);
-    for (const [bin, n] of counts.entries()) {
-      const bar = Math.ceil((n / most) * (height - 1));
-      pen.fillRect(bin * 2, (lane + 1) * height - bar, 2, bar);
-    }
-  }
+function shapeOf(lanes: number[][]): string {
+  const height = 1 / Math.max(1, lanes.length);
+  return lanes.flatMap((counts, lane) => laneOf(counts, (lane + 1) * height, height * 0.92)).join("");
+}
+
+function laneOf(counts: number[], base: number, height: number): string[] {
+  const most = Math.max(1, ...counts);
+  return counts.map((n, bin) => (n > 0 ? `M${bin} ${base}v${(-n / most) * height}h1V${base}z` : ""));
 }

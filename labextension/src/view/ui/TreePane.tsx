@@ -8,6 +8,9 @@ import { ROW, scrollToShow, visibleSpan } from "../window";
 import { Button } from "./common";
 import { rowDomId, TreeRow } from "./TreeRow";
 
+/** Rows that scroll out lend their elements to those that scroll in: more than are ever in the page at once. */
+const SLOTS = 256;
+
 export function TreePane({ view }: { view: ViewState }) {
   const rows = view.rows.value;
   const pane = useRef<HTMLDivElement>(null);
@@ -34,10 +37,16 @@ export function TreePane({ view }: { view: ViewState }) {
         onClick={(event) => onRowClick(view, event)}
         onKeyDown={(event) => onTreeKey(view, event)}
       >
-        <div style={{ height: rows.length * ROW }} role="presentation">
+        <div style={{ height: `${rows.length * ROW}px` }} role="presentation">
           <div style={{ transform: `translateY(${first * ROW}px)` }} role="presentation">
-            {rows.slice(first, last).map((row) => (
-              <TreeRow key={row.id} view={view} row={row} selected={row === selectedRow} scale={scale} />
+            {rows.slice(first, last).map((row, i) => (
+              <TreeRow
+                key={(first + i) % SLOTS}
+                view={view}
+                row={row}
+                selected={row === selectedRow}
+                scale={scale}
+              />
             ))}
           </div>
         </div>
