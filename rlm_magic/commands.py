@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from IPython.display import display
+from IPython.display import display  # pyright: ignore[reportUnknownVariableType]
 
 from .doctor import report
 from .engine.errors import InputError
@@ -60,7 +60,7 @@ def _runs(rest: Sequence[str], magic: RLMMagic) -> None:
 
 def _show(rest: Sequence[str], magic: RLMMagic) -> Result:
     result = Result.load(_store(magic).find(rest[0] if rest else "last"))
-    display(record(result.tree), raw=True)
+    display(record(result.tree, run=result.run_id), raw=True)
     return result
 
 

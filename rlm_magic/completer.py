@@ -1,5 +1,8 @@
 """Tab completion on the `%%rlm` and `%rlm` lines."""
 
+# IPython is typed in part.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from collections.abc import Mapping

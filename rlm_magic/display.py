@@ -1,5 +1,8 @@
 """What a cell shows of its run: nothing for two seconds, then one line, at the end the recursion tree."""
 
+# IPython is typed in part.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import sys
@@ -46,7 +49,7 @@ class Screen:
             self._shown = True
 
     def _finish(self) -> None:
-        bundle = record(self._run.tree)
+        bundle = record(self._run.tree, run=self._run.id)
         if self._rich:
             self._show(bundle)
         else:

@@ -1,5 +1,9 @@
 """`%%rlm` and `%rlm`: parse the line, run, bind the answer."""
 
+# IPython is typed in part.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUntypedFunctionDecorator=false
+
 from __future__ import annotations
 
 import argparse
@@ -73,7 +77,7 @@ class RLMMagic(Magics):
     tokens = Int(None, allow_none=True, help="tokens of the whole tree").tag(config=True)
     cost = Float(None, allow_none=True, help="US dollars of the whole tree").tag(config=True)
     timeout = Float(DEFAULTS.seconds, help="seconds of the whole run").tag(config=True)
-    cell_timeout = Float(DEFAULTS.cell_seconds, help="seconds of one cell, without waits for sub-calls").tag(config=True)
+    cell_timeout = Float(DEFAULTS.cell_seconds, help="seconds of one cell, its waits left out").tag(config=True)
     concurrency = Int(DEFAULTS.concurrency, help="model requests in flight at once").tag(config=True)
     memory = Int(DEFAULTS.memory, help="bytes of memory of a subkernel beyond the bound values").tag(config=True)
     sandbox = Unicode("auto", help="how the model's code is confined: auto or none").tag(config=True)
@@ -166,7 +170,7 @@ class RLMMagic(Magics):
         )
 
     def _limits(self, args: argparse.Namespace) -> Limits:
-        limits = {}
+        limits: dict[str, Any] = {}
         for name, field in LIMITS.items():
             limits[field] = self._option(args, name)
             try:
@@ -224,8 +228,8 @@ def register(shell: InteractiveShell) -> None:
     Raises:
         UsageError: another package's ``%%rlm`` is there.
     """
-    known = shell.magics_manager.magics["cell"].get("rlm")
-    owner = getattr(known, "__module__", __name__)
+    cell_magics: dict[str, object] = shell.magics_manager.magics["cell"]
+    owner = getattr(cell_magics.get("rlm"), "__module__", __name__)
     if owner != __name__:
         raise UsageError(f"%%rlm is taken by {owner}: unload it first, or use rlm_magic.RLM from Python")
     shell.register_magics(RLMMagic)

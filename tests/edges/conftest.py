@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,9 +19,8 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interacti
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     InteractiveShell.clear_instance()
     shell = InteractiveShell.instance()
-    shell.history_manager.enabled = False
+    atexit.unregister(shell.atexit_operations)
     shell.run_line_magic("load_ext", "rlm_magic")
     shell.run_line_magic("config", f"RLMMagic.runs_dir = {str(tmp_path / 'runs')!r}")
     yield shell
-    shell.atexit_operations = lambda: None
     InteractiveShell.clear_instance()
