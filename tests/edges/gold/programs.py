@@ -5,7 +5,7 @@ They prove the plumbing (binding, running, sub-calls, answers), not any model's 
 
 from __future__ import annotations
 
-LOG = r'''
+LOG = r"""
 import re
 from collections import Counter
 rows = []
@@ -14,9 +14,9 @@ for line in context.splitlines():
     client, request = head.split(" ", 1)[0], head.rpartition('"')[2].split()
     status, size = (tail.split() + ["", ""])[:2]
     rows.append((client, line[line.index("[") + 1 :][:11], request[1] if len(request) > 1 else "", status, size))
-'''
+"""
 
-PEPS = r'''
+PEPS = r"""
 import json
 from collections import Counter
 docs = {}
@@ -33,7 +33,7 @@ for line in context.splitlines():
 
 def authors(pep):
     return [name.split("<")[0].strip() for name in docs[pep]["Author"].split(",") if name.split("<")[0].strip()]
-'''
+"""
 
 TABLE = """
 import csv, io
@@ -82,7 +82,7 @@ PROGRAMS = {
     + SUBMIT.format("f'{who} {n}'"),
 }
 
-CLASSIFY = r'''
+CLASSIFY = r"""
 import itertools, re
 from collections import Counter, defaultdict
 lines = context.splitlines()
@@ -97,7 +97,7 @@ for batch, reply in zip(batches, replies):
         date, user, _ = line.split(" || ")
         rows.append((date[6:], int(user[6:]), labels[str(n)]))
 counts = Counter(label for _, _, label in rows)
-'''
+"""
 
 CLASSIFYING = {
     "o1_count": CLASSIFY + SUBMIT.format("counts['PIN or passcode']"),
