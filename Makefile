@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PIP := scripts/retry $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input \
 	--retries 10 --timeout 60 --constraint constraints.txt
 INSTALL := $(PIP) --no-build-isolation --editable
+JLPM := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" jlpm
 PARALLEL := -n 2 --dist loadgroup
 VIEW := $(shell find labextension/src labextension/style labextension/scripts -type f 2>/dev/null)
 SLOWEST := --durations 10 --durations-min 5
@@ -39,14 +40,14 @@ check: .make/dev .make/node
 	$(BIN)/ruff check --quiet .
 	$(BIN)/pyright --warnings
 	$(BIN)/lint-imports --no-logo
-	cd labextension && ../$(BIN)/jlpm check
+	$(JLPM) check
 
 test: .make/dev .make/view .make/system
-	cd labextension && ../$(BIN)/jlpm test
+	$(JLPM) test
 	$(BIN)/python -m pytest -q $(PARALLEL) $(SLOWEST) -m "not slow"
 
 test-all: .make/dev .make/view .make/system
-	cd labextension && ../$(BIN)/jlpm test
+	$(JLPM) test
 	$(BIN)/python -m pytest -q $(PARALLEL) $(SLOWEST)
 
 bench: .make/dev
@@ -87,7 +88,7 @@ $(VENV)/pyvenv.cfg:
 	@touch $@
 
 .make/view: .make/node $(VIEW)
-	@cd labextension && ../$(BIN)/jlpm build:prod >/dev/null
+	@$(JLPM) build:prod >/dev/null
 	@$(INSTALL) . --no-deps
 	@touch $@
 
