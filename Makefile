@@ -84,11 +84,11 @@ $(VENV)/pyvenv.cfg:
 
 .make/node: .make/lab labextension/package.json labextension/yarn.lock
 	@scripts/node
-	@cd labextension && ../scripts/retry ../$(BIN)/jlpm install --immutable >/dev/null
+	@cd labextension && ../scripts/retry ../$(BIN)/jlpm install --immutable >../.make/node.log || { cat ../.make/node.log; exit 1; }
 	@touch $@
 
 .make/view: .make/node $(VIEW)
-	@$(JLPM) build:prod >/dev/null
+	@$(JLPM) build:prod >../.make/view.log 2>&1 || { cat ../.make/view.log; exit 1; }
 	@$(INSTALL) . --no-deps
 	@touch $@
 
