@@ -59,6 +59,7 @@ class Reply:
         raw: sent as the whole body instead of a completion.
         reset: the connection is dropped instead.
         hang: nothing is sent until `OpenAIServer.release`, or ever.
+        trickle: a space is sent every 20 ms, for ever.
     """
 
     text: str | None = ""
@@ -71,6 +72,7 @@ class Reply:
     raw: str | None = None
     reset: bool = False
     hang: bool = False
+    trickle: bool = False
 
 
 Script: TypeAlias = Callable[[Request], "str | Reply"]
@@ -204,6 +206,8 @@ class OpenAIServer:
             await self._released.wait()
         if reply.delay:
             await asyncio.sleep(reply.delay)
+        if reply.trickle:
+            await _trickle(http)
         if reply.reset and http.transport is not None:
             http.transport.abort()
         body = json.dumps(self._completion(request, reply)) if reply.raw is None else reply.raw
@@ -223,6 +227,14 @@ class OpenAIServer:
         }
         usage = _count_usage(request, reply) if reply.usage == "count" else reply.usage
         return body if usage is None else {**body, "usage": usage}
+
+
+async def _trickle(http: web.Request) -> None:
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(http)
+    while True:
+        await response.write(b" ")
+        await asyncio.sleep(0.02)
 
 
 def _count_usage(request: Request, reply: Reply) -> dict[str, int]:

@@ -107,11 +107,15 @@ def test_a_refused_key_says_where_to_look(serve):
     assert server.requests[-1].headers["Authorization"] == "Bearer none"
 
 
-def test_a_server_that_says_nothing_is_given_up(serve):
-    server = serve(Reply(hang=True))
-    with pytest.raises(ModelError, match=r"^openai/served: no reply within 0.2 s \(after 2 attempts\)$"):
-        ask(build(server, timeout=0.2))
-    assert len(server.requests) == 2
+@pytest.mark.parametrize("provider", ["openai", "hosted_vllm"])
+@pytest.mark.parametrize("silence", [Reply(hang=True), Reply(trickle=True)])
+def test_a_server_that_comes_to_no_end_is_given_up(serve, provider, silence):
+    server = serve(sequence("ready", silence))
+    model = build(server, f"{provider}/served", timeout=1)
+    assert ask(model).text == "ready"
+    with pytest.raises(ModelError, match=r": no reply within 1 s \(after 2 attempts\)$"):
+        ask(model)
+    assert len(server.requests) == 3
     server.wait(lambda s: s.disconnects == 2)
 
 
