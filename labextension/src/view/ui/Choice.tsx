@@ -1,5 +1,7 @@
 /** A drop-down of check boxes. */
 
+import { Dropdown } from "./Dropdown";
+
 interface Props<T extends string> {
   name: string;
   options: { value: T; mark: string; text: string }[];
@@ -14,20 +16,18 @@ export function Choice<T extends string>({ name, options, chosen, onChange }: Pr
     onChange(next);
   };
   return (
-    <details class="rlm-choice">
-      <summary class="rlm-button">
-        {name}
-        {chosen.size > 0 && <b>{` ${chosen.size}`}</b>} ▾
-      </summary>
-      <div class="rlm-menu">
-        {options.map(({ value, mark, text }) => (
+    <Dropdown button={`${name}${chosen.size > 0 ? ` ${chosen.size}` : ""} ▾`} label={`Filter by ${name}`}>
+      {() =>
+        options.map(({ value, mark, text }) => (
           <label key={value}>
             <input type="checkbox" checked={chosen.has(value)} onChange={() => toggle(value)} />
-            <span class="rlm-mark">{mark}</span>
+            <span class="rlm-mark" aria-hidden="true">
+              {mark}
+            </span>
             {text}
           </label>
-        ))}
-      </div>
-    </details>
+        ))
+      }
+    </Dropdown>
   );
 }

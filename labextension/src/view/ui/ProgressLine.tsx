@@ -1,12 +1,12 @@
 /** One line: what the run does, what it used, and the buttons to hold or end it. */
 
-import { useState } from "preact/hooks";
 import { count, dollars, duration, type Status, statusOf, sumOfCosts } from "../format";
 import { phaseWords } from "../phase";
 import type { Command, Data } from "../protocol";
 import type { ViewState } from "../state";
 import type { Sums, Tree, TreeNode } from "../tree";
 import { Button, StatusMark } from "./common";
+import { Dropdown } from "./Dropdown";
 
 export function ProgressLine({ view }: { view: ViewState }) {
   const { root } = view.moment.value.tree;
@@ -48,7 +48,7 @@ function Figures({ view, root }: { view: ViewState; root: TreeNode }) {
       <span class="rlm-figure" title="turns of the root model, and their limit">
         {`T${turnsOf(tree, root)}${typeof limits.turns === "number" ? `/${limits.turns}` : ""}`}
       </span>
-      <Calls done={sums.calls} running={sums.running} failed={sums.failed} />
+      <Calls sums={sums} alive={alive} />
       <span class="rlm-figure" title="tokens sent and received, all calls">
         {`${count(sums.input)}→${count(sums.output)} tok`}
       </span>
@@ -74,12 +74,13 @@ function withCut(sums: Sums, { run, step }: ViewState): Sums {
 const turnsOf = (tree: Tree, root: TreeNode): number =>
   root.children.filter((id) => tree.get(id)?.kind === "turn").length;
 
-function Calls({ done, running, failed }: { done: number; running: number; failed: number }) {
+function Calls({ sums, alive }: { sums: Sums; alive: boolean }) {
+  const { calls, running, failed } = sums;
   return (
-    <span class="rlm-figure" title="model calls: done, running, failed">
+    <span class="rlm-figure" title="model calls: done, running (or interrupted), failed">
       {"calls "}
-      <span class="rlm-is-ok">{`${done}✓`}</span>
-      {running > 0 && <span class="rlm-is-running">{` ${running}◐`}</span>}
+      <span class="rlm-is-ok">{`${calls}✓`}</span>
+      {running > 0 && <span class="rlm-is-running">{` ${running}${alive ? "◐" : "?"}`}</span>}
       {failed > 0 && <span class="rlm-is-error">{` ${failed}✕`}</span>}
     </span>
   );
@@ -123,41 +124,27 @@ const WAYS: { cmd: Command; name: string; what: string }[] = [
 ];
 
 function StopButton({ send, offered }: { send: (cmd: Command) => void; offered: (cmd: string) => boolean }) {
-  const [open, setOpen] = useState(false);
-  const choose = (cmd: Command) => {
-    setOpen(false);
-    send(cmd);
-  };
-  const closeOnEscape = (event: KeyboardEvent) => {
-    if (event.key !== "Escape") return;
-    event.stopPropagation();
-    setOpen(false);
-  };
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: Escape in the menu closes it
-    <div class="rlm-split" onKeyDown={closeOnEscape}>
-      <Button kind="warn" onClick={() => choose("stop")} title="End every call, keep what there is">
+    <div class="rlm-split">
+      <Button kind="warn" onClick={() => send("stop")} title="End every call, keep what there is">
         Stop
       </Button>
-      <button
-        type="button"
-        class="rlm-button rlm-warn rlm-more"
-        aria-label="Other ways to stop"
-        aria-haspopup="menu"
-        aria-expanded={open}
-        onClick={() => setOpen(!open)}
-      >
-        ▾
-      </button>
-      {open && (
-        <div class="rlm-menu" role="menu">
-          {WAYS.filter(({ cmd }) => offered(cmd)).map(({ cmd, name, what }) => (
-            <button type="button" role="menuitem" key={cmd} onClick={() => choose(cmd)}>
+      <Dropdown button="▾" label="Other ways to stop" look="rlm-warn rlm-more">
+        {(close) =>
+          WAYS.filter(({ cmd }) => offered(cmd)).map(({ cmd, name, what }) => (
+            <button
+              type="button"
+              key={cmd}
+              onClick={() => {
+                close();
+                send(cmd);
+              }}
+            >
               <b>{name}</b> <span class="rlm-muted">{what}</span>
             </button>
-          ))}
-        </div>
-      )}
+          ))
+        }
+      </Dropdown>
     </div>
   );
 }

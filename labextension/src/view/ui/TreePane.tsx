@@ -12,43 +12,49 @@ import { rowDomId, TreeRow } from "./TreeRow";
 const SLOTS = 256;
 
 export function TreePane({ view }: { view: ViewState }) {
+  const scale = Math.max(view.run.now(), view.time.value, 0.001);
+  if (view.rows.value.length === 0) return <NothingMatches view={view} />;
+  return (
+    <div class="rlm-tree">
+      <Columns seconds={scale} />
+      <Rows view={view} scale={scale} />
+    </div>
+  );
+}
+
+function Rows({ view, scale }: { view: ViewState; scale: number }) {
   const rows = view.rows.value;
   const pane = useRef<HTMLDivElement>(null);
   const [scrollTop, setScrollTop] = useState(0);
   const height = useHeight(pane);
   const selected = view.rowOf(view.selected.value);
   useShown(pane, selected, height);
-  useFollowing(view, pane, height);
-  if (rows.length === 0) return <NothingMatches view={view} />;
+  useShown(pane, followedRow(view), height);
   const { first, last } = visibleSpan(scrollTop, height, rows.length);
   const selectedRow = selected >= first && selected < last ? rows[selected] : undefined;
-  const scale = Math.max(view.run.now(), view.time.value, 0.001);
   return (
-    <div class="rlm-tree">
-      <Columns seconds={scale} />
-      <div
-        ref={pane}
-        class="rlm-rows"
-        role="tree"
-        aria-label="Recursion tree"
-        aria-activedescendant={selectedRow && rowDomId(view, selectedRow)}
-        tabIndex={0}
-        onScroll={(event) => setScrollTop(event.currentTarget.scrollTop)}
-        onClick={(event) => onRowClick(view, event)}
-        onKeyDown={(event) => onTreeKey(view, event)}
-      >
-        <div style={{ height: `${rows.length * ROW}px` }} role="presentation">
-          <div style={{ transform: `translateY(${first * ROW}px)` }} role="presentation">
-            {rows.slice(first, last).map((row, i) => (
-              <TreeRow
-                key={(first + i) % SLOTS}
-                view={view}
-                row={row}
-                selected={row === selectedRow}
-                scale={scale}
-              />
-            ))}
-          </div>
+    <div
+      ref={pane}
+      class="rlm-rows"
+      role="tree"
+      aria-label="Recursion tree"
+      aria-activedescendant={selectedRow && rowDomId(view, selectedRow)}
+      tabIndex={0}
+      onScroll={(event) => setScrollTop(event.currentTarget.scrollTop)}
+      onClick={(event) => onRowClick(view, event)}
+      onKeyDown={(event) => onTreeKey(view, event)}
+    >
+      <div style={{ height: `${rows.length * ROW}px` }} role="presentation">
+        <div style={{ transform: `translateY(${first * ROW}px)` }} role="presentation">
+          {rows.slice(first, last).map((row, i) => (
+            <TreeRow
+              key={(first + i) % SLOTS}
+              view={view}
+              row={row}
+              selected={row === selectedRow}
+              scale={scale}
+            />
+          ))}
         </div>
       </div>
     </div>
@@ -100,7 +106,7 @@ function useHeight(pane: { current: HTMLDivElement | null }): number {
     const observer = new ResizeObserver(() => setHeight(element.clientHeight));
     observer.observe(element);
     return () => observer.disconnect();
-  }, [pane.current]);
+  }, []);
   return height;
 }
 
@@ -112,8 +118,8 @@ function useShown(pane: { current: HTMLDivElement | null }, row: number, height:
   }, [row]);
 }
 
-function useFollowing(view: ViewState, pane: { current: HTMLDivElement | null }, height: number): void {
+/** The row of what opened last, while the run is followed; -1 else. */
+function followedRow(view: ViewState): number {
   const following = view.follow.value && view.run.alive && view.moment.value.step === null;
-  const row = following ? view.rowOf(view.run.history.value.latest) : -1;
-  useShown(pane, row, height);
+  return following ? view.rowOf(view.run.history.value.latest) : -1;
 }
