@@ -79,8 +79,9 @@ class _Rlm:
             if place.prompt:
                 recorder.patch(span.node, prompt=recorder.prompt(span.node, [prompt.say("user", place.prompt)]))
             answer = await (self._run() if self.is_run else self._answer())
-            body = None if answer.value is None else recorder.body(span.node, prompt.as_text(answer.value))
-            span.end(STATUS[answer.outcome], outcome=answer.outcome, answer=body, reason=answer.reason)
+            span.end(STATUS[answer.outcome], outcome=answer.outcome, reason=answer.reason)
+            if answer.value is not None:
+                span.fields["answer"] = recorder.body(span.node, prompt.as_text(answer.value))
         return answer
 
     def _header(self) -> dict[str, Any]:

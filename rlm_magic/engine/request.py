@@ -110,7 +110,7 @@ async def beside(
 
     ``at_end`` is called as soon as the work is over or to be ended, before it is waited for.
     """
-    task = asyncio.ensure_future(work)
+    task = asyncio.create_task(work)
     try:
         await asyncio.wait({task, watched}, return_when=asyncio.FIRST_COMPLETED)
         if watched.done():
@@ -121,17 +121,22 @@ async def beside(
         await end(task)
 
 
-async def end(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel what is not done and wait for its end; how it ended is of no interest any more."""
-    for task in tasks:
+def cancel_once(task: asyncio.Task[Any]) -> None:
+    """Cancel a task, unless that was done before: a second time would interrupt its cleaning up."""
+    if not task.cancelling():
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def end(task: asyncio.Task[Any]) -> None:
+    """Cancel a task if it is not done, and wait for its end; how it ended is of no interest any more."""
+    cancel_once(task)
+    await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager
 async def running(work: Coroutine[Any, Any, T]) -> AsyncGenerator[asyncio.Task[T]]:
     """Do the work in the background of a block, which ends it."""
-    task = asyncio.ensure_future(work)
+    task = asyncio.create_task(work)
     try:
         yield task
     finally:

@@ -15,7 +15,7 @@ from .budget import LEAST_OUTPUT, SUB_OUTPUT, estimate
 from .errors import AuthError, JournalError, LimitReached, RunError, SubCallFailed
 from .harness import LIVE_SANDBOXES, Harness, Place
 from .ports import Model
-from .request import beside, end, opened, send
+from .request import beside, cancel_once, opened, send
 from .types import Answer, SubCall, SubReply, Task, ValueFile, Variable
 
 T = TypeVar("T")
@@ -47,12 +47,13 @@ class CellCalls:
 
     async def __aexit__(self, *exc: object) -> None:
         self._stop()
-        await end(self._fatal, *self._pending)
+        await asyncio.gather(*self._pending, return_exceptions=True)
 
     def _stop(self) -> None:
         self._open = False
+        self._fatal.cancel()
         for task in self._pending:
-            task.cancel()
+            cancel_once(task)
 
     async def guard(self, work: Coroutine[Any, Any, T]) -> T:
         """Await the cell, and end it when a sub-call fails in a way that ends the run."""
@@ -64,14 +65,18 @@ class CellCalls:
             return [SubReply(error=OVER)] * len(call.prompts)
         task = asyncio.create_task(self._answer(call))
         self._pending.add(task)
+        task.add_done_callback(self._answered)
         if len(self._pending) == 1:
             self._harness.recorder.phase(self._node, "waiting")
         try:
-            return await task
+            return await asyncio.shield(task)
         finally:
-            self._pending.discard(task)
-            if not self._pending and self._open:
-                self._harness.recorder.phase(self._node, "executing")
+            cancel_once(task)
+
+    def _answered(self, task: asyncio.Task[list[SubReply]]) -> None:
+        self._pending.discard(task)
+        if not self._pending and self._open:
+            self._harness.recorder.phase(self._node, "executing")
 
     async def _answer(self, call: SubCall) -> list[SubReply]:
         if not call.batch:
@@ -117,7 +122,7 @@ class CellCalls:
         return SubReply(error="the run is ending")
 
     async def _text(self, parent: str, call: SubCall, index: int) -> str:
-        if self._fatal.done() or not self._open:
+        if self._fatal.done():
             raise SubCallFailed("the run is ending")
         model = self._model(call.model)
         prompt, context = call.prompts[index], call.contexts[index]

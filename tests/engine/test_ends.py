@@ -124,6 +124,48 @@ def test_a_run_can_be_cancelled_at_every_event() -> None:
     assert {cancelled_after(number)[0].outcome for number in range(last_reply)} == {"stopped"}
 
 
+def test_stopping_interrupts_no_session_s_cleaning_up() -> None:
+    cleaned: list[str] = []
+
+    class Late(PlainSandbox):
+        """Ends its sub-calls a while after it was cancelled itself, as a process does."""
+
+        async def run(self, code: str, handle: Any, *, seconds: float) -> CellResult:
+            op: Any = "llm" if "." in self.node else "rlm"
+            call = asyncio.ensure_future(handle(SubCall(op, ("deeper",), (None,))))
+            try:
+                await asyncio.shield(call)
+            finally:
+                await asyncio.sleep(0 if "." in self.node else 0.02)
+                call.cancel()
+            return CellResult("ok")
+
+    @asynccontextmanager
+    async def sandboxes(node: str, *, recursive: bool, window: int) -> Any:
+        try:
+            yield Late(node)
+        finally:
+            await asyncio.sleep(0.1)
+            cleaned.append(node)
+
+    def leaves_hang(messages: Sequence[Message]) -> Any:
+        if is_sub_call(messages):
+            waiting.append(messages[-1].content)
+            return asyncio.sleep(60, "never")
+        return code("x")
+
+    async def main() -> None:
+        harness = fake_harness(ScriptedModel(leaves_hang), limits=Limits(depth=2), open_sandbox=sandboxes)
+        task = asyncio.ensure_future(solve(Task("q", (DOCS,)), harness))
+        await until(lambda: waiting == ["deeper"])
+        task.cancel()
+        await task
+
+    waiting: list[str] = []
+    asyncio.run(main())
+    assert cleaned == ["0.1.1.1", "0"]
+
+
 async def until(condition: Callable[[], bool]) -> None:
     while not condition():  # noqa: ASYNC110 (what it waits for has no event)
         await asyncio.sleep(0.001)
