@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -380,34 +381,21 @@ def test_recursion_from_threads_ends_at_low_concurrency() -> None:
 
 
 def test_at_most_eight_sub_rlms_live_at_each_depth() -> None:
-    live: list[int] = [0, 0]
+    live: dict[bool, int] = {True: 0, False: 0}
+    most: dict[bool, int] = {True: 0, False: 0}
 
-    class Counting(Opened):
-        def __init__(self) -> None:
-            super().__init__(None)
-
-        def __call__(self, node: str, *, recursive: bool, window: int) -> Any:
-            self.inner = super().__call__(node, recursive=recursive, window=window)
-            return _Counted(live, recursive, window)
-
-    class _Counted:
-        def __init__(self, counts: list[int], recursive: bool, window: int) -> None:
-            self.counts = counts
-            self.sandbox = FakeSandbox(recursive=recursive, window=window)
-
-        async def __aenter__(self) -> FakeSandbox:
-            self.counts[0] += 1
-            self.counts[1] = max(self.counts)
-            return self.sandbox
-
-        async def __aexit__(self, *exc: object) -> None:
-            self.counts[0] -= 1
+    @asynccontextmanager
+    async def counting(node: str, *, recursive: bool, window: int) -> Any:
+        live[recursive] += 1
+        most[recursive] = max(most[recursive], live[recursive])
+        yield FakeSandbox(recursive=recursive, window=window)
+        live[recursive] -= 1
 
     script = by_level(
         code("FINAL(len(rlm_query_batched(['level 1'] * 30, contexts=[docs] * 30)))"), code("FINAL(context)")
     )
-    assert run(ScriptedModel(script, delay=0.005), limits={"depth": 2}, open_sandbox=Counting()).answer.value == 30
-    assert live == [0, 9]
+    assert run(ScriptedModel(script, delay=0.005), limits={"depth": 2}, open_sandbox=counting).answer.value == 30
+    assert most == {True: 1, False: 8}
 
 
 def test_limits_are_shared_by_the_tree() -> None:
