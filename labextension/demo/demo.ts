@@ -26,6 +26,7 @@ const RUNS: Record<string, () => Run> = {
   story: saved,
   missing: () => saved(withoutBodies()),
   live: () => live(new DemoKernel(story(), 60)),
+  quick: () => live(new DemoKernel(story(), 5)),
   waiting: () => live(new DemoKernel(waiting())),
   silent: () => live(new DemoKernel([])),
   truncated: () => savedRun(readJournal(`${lines().slice(0, 40).join("\n")}\n{"v": 1, "ru`)),

@@ -74,6 +74,16 @@ def test_a_saved_run_is_one_line_that_opens_to_a_named_tree(view: Open) -> None:
     assert item.get_attribute("aria-label") == "turn 1 · look at the structure, ok, 2.9k tokens, $0.006"
 
 
+def test_a_short_run_shows_nothing_and_one_that_waits_opens_by_itself(view: Open) -> None:
+    page = view("quick")
+    page.wait_for_timeout(300)
+    assert page.locator(".rlm").inner_text() == ""
+    page.evaluate("kernel.grow(100)")
+    page.get_by_text("waiting for").first.wait_for()
+    page = view("waiting", "&open=0")
+    page.get_by_role("textbox", name="Code to run").wait_for()
+
+
 def test_keys_move_open_and_close(view: Open) -> None:
     page = view("story")
     page.get_by_role("tree").focus()

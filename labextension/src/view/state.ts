@@ -72,6 +72,7 @@ export class ViewState {
     return tree.root?.status === "error" ? "error" : this.paused.value.map((node) => node.id).join(" ");
   });
 
+  private readonly born = performance.now();
   private readonly stopWatching: (() => void)[];
 
   constructor(
@@ -83,6 +84,12 @@ export class ViewState {
       effect(() => keep(run.id.value, () => this.place())),
       effect(() => this.openWhenNeeded()),
     ];
+  }
+
+  /** Seconds since this view was made. */
+  age(): number {
+    this.tick.value;
+    return (performance.now() - this.born) / 1000;
   }
 
   dispose(): void {

@@ -52,7 +52,8 @@ function keepKeys({ target }: FocusEvent): void {
 function isQuiet(view: ViewState): boolean {
   const { run } = view;
   if (run.link.value === "saved" || run.link.value === "closed" || run.ended) return false;
-  return view.time.value < QUIET && view.paused.value.length === 0 && run.link.value !== "connecting";
+  const known = run.link.value === "connecting" ? view.age() : view.time.value;
+  return known < QUIET && view.paused.value.length === 0;
 }
 
 function useTick(view: ViewState): void {
