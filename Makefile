@@ -23,7 +23,7 @@ help:
 	@echo "make check     format, lint, types, import rules; the TypeScript part too (needs Node.js 20)"
 	@echo "make test      the tests without the slow ones, in a few minutes (needs Node.js 20)"
 	@echo "make test-all  every test: real browsers, clean installs, pressure"
-	@echo "make bench     measure this machine beside the targets in ARCHITECTURE.md"
+	@echo "make bench     measure turns, sub-calls, sub-RLMs and the hand-over of values"
 	@echo "PYTHON=python3.12 chooses another Python; rm -rf .venv .make starts afresh"
 
 demo: .make/demo
@@ -51,7 +51,8 @@ test-all: .make/dev .make/view .make/system
 	$(BIN)/python -m pytest -q $(PARALLEL) $(SLOWEST)
 
 bench: .make/dev
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks.calls
+	@$(BIN)/python -m benchmarks.binding
 
 wheel: .make/dev .make/view
 	@$(BIN)/python -m build --wheel --no-isolation

@@ -1,0 +1,124 @@
+"""What the way from a root model's reply to its next request costs, sub-calls and sub-RLMs included: make bench
+
+The models are a server on this machine, in a process of its own, that answers by script after a stated wait. The clock
+is read by the model's code, so every figure holds all that a user waits for: engine, litellm, HTTP, channel, subkernel.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rlm_magic import RLM, Limits
+from tests.server import OpenAIServer, Reply, Request, Script, route
+
+TURNS, CALLS, BATCH, CHILDREN = 50, 500, 1000, 20
+LIMITS = Limits(turns=TURNS + 2, depth=2, calls=10_000, concurrency=BATCH)
+START = "import time; start = time.monotonic()"
+LOAD = """
+import time
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+start = time.monotonic()
+shell.run_line_magic("load_ext", "rlm_magic")
+print(time.monotonic() - start)
+"""
+
+
+def turn_of(request: Request) -> int:
+    return sum(message["role"] == "assistant" for message in request["messages"])
+
+
+def code(*lines: str) -> str:
+    return "```repl\n" + "\n".join(lines) + "\n```"
+
+
+def many_turns(request: Request) -> str:
+    turn = turn_of(request)
+    if turn == 0:
+        return code(START)
+    return code(f"FINAL((time.monotonic() - start) / {TURNS})") if turn == TURNS else code("x = 1")
+
+
+def timed(call: str, share: int) -> Script:
+    """A root that times one line of code; ``share`` is what the seconds are divided by."""
+    return lambda request: code(START, call, f"FINAL((time.monotonic() - start) / {share})")
+
+
+def child(request: Request) -> Reply:
+    return Reply(code("FINAL('done')") if turn_of(request) == 2 else code("x = 1"), delay=0.05)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One measurement: ``root`` and ``sub`` are the scripts of its models, ``unit`` scales seconds to what is shown."""
+
+    title: str
+    root: Script
+    sub: Script = lambda request: "ok"
+    shown: Callable[[float], str] = lambda seconds: f"{seconds * 1000:.1f} ms"
+
+
+def seconds(value: float) -> str:
+    return f"{value:.2f} s"
+
+
+CASES = {
+    "turns": Case(f"gap of one turn, mean of {TURNS}", many_turns),
+    "calls": Case(
+        f"llm_query with a 0 ms model, mean of {CALLS}", timed(f"for _ in range({CALLS}): llm_query('x')", CALLS)
+    ),
+    "batch": Case(
+        f"{BATCH:,} batched sub-calls of 200 ms",
+        timed(f"llm_query_batched(['x'] * {BATCH})", 1),
+        lambda request: Reply("ok", delay=0.2),
+        seconds,
+    ),
+    "children": Case(
+        f"{CHILDREN} sub-RLMs of 3 turns of 50 ms",
+        timed(f"rlm_query_batched(['x'] * {CHILDREN})", 1),
+        child,
+        seconds,
+    ),
+}
+
+
+def serve() -> None:
+    """The server's process: prints its address, ends with its standard input."""
+    scripts = {f"{name}-{role}": getattr(case, role) for name, case in CASES.items() for role in ("root", "sub")}
+    with OpenAIServer(route(scripts)) as server:
+        print(server.url, flush=True)
+        sys.stdin.read()
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    command = [sys.executable, "-m", "benchmarks.calls", "serve"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        yield process.stdout.readline().strip()
+        process.stdin.close()
+
+
+def load_seconds() -> float:
+    """`%load_ext` in a new interpreter."""
+    return float(subprocess.run([sys.executable, "-c", LOAD], capture_output=True, text=True, check=True).stdout)
+
+
+def main() -> None:
+    rows = [("%load_ext", f"{load_seconds() * 1000:.0f} ms")]
+    with server() as url:
+        for name, case in CASES.items():
+            rlm = RLM(f"openai/{name}-root", f"openai/{name}-sub", api_base=url, api_key="none", limits=LIMITS)
+            result = rlm.completion("How long?", "context")
+            rows.append((case.title, case.shown(float(str(result))) if result.answer else result.reason))
+    for title, figure in rows:
+        print(f"{title:<50} {figure:>10}")
+
+
+if __name__ == "__main__":
+    serve() if sys.argv[1:] == ["serve"] else main()
