@@ -36,7 +36,7 @@ def view(demo: str, page: Any) -> Open:
     def open_run(run: str, options: str = "") -> Any:
         page.on("pageerror", lambda error: pytest.fail(f"the page raised {error}"))
         page.goto(f"{demo}?run={run}{options}")
-        page.locator(".rlm").wait_for()
+        page.locator(".rlm").wait_for(state="attached")
         return page
 
     return open_run
@@ -76,7 +76,6 @@ def test_a_saved_run_is_one_line_that_opens_to_a_named_tree(view: Open) -> None:
 
 def test_a_short_run_shows_nothing_and_one_that_waits_opens_by_itself(view: Open) -> None:
     page = view("quick")
-    page.wait_for_timeout(300)
     assert page.locator(".rlm").inner_text() == ""
     page.evaluate("kernel.grow(100)")
     page.get_by_text("waiting for").first.wait_for()
