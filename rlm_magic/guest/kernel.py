@@ -21,7 +21,7 @@ from ipykernel.displayhook import ZMQShellDisplayHook
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
-from traitlets import Type
+from traitlets import Float, Type
 
 from . import asyncrun
 from .calls import Calls
@@ -49,7 +49,7 @@ class CellCompiler(XCachingCompiler):
         self.sources: Dict[str, List[str]] = {}
 
     def get_code_name(self, raw_code: str, code: str, number: int) -> str:
-        name = f"cell {number}"
+        name = f"cell {len(self.sources) + 1}"
         self.sources[name] = raw_code.splitlines()
         return name
 
@@ -114,6 +114,7 @@ class GuestKernel(IPythonKernel):
     """Runs a cell, tells the notebook, and replies with no more than that it has ended."""
 
     shell_class = Type(GuestShell)
+    _execute_sleep = Float(0.0)  # for the order of outputs on iopub, which nobody reads
     link: Link
     descriptors: Descriptors
 
@@ -124,9 +125,11 @@ class GuestKernel(IPythonKernel):
         parent: Any = self.get_parent("shell")
         shell.guest.begin(parent["header"]["msg_id"])
         try:
-            await super().do_execute(code, silent)
+            # IPython's own history would format each error in full, and keep each result
+            await super().do_execute(code, silent, store_history=False)
         except BaseException as error:  # also what the message of an exception of the model's raised
-            shell.failure = shell.failure or error
+            if shell.failure is None:
+                shell.failure = error
         self._end()
         return {"status": "ok", "execution_count": self.execution_count, "user_expressions": {}, "payload": []}
 
@@ -136,7 +139,7 @@ class GuestKernel(IPythonKernel):
         guest: Session = shell.guest
         try:
             self.descriptors.settle()
-            guest.end(shell.failure or shell.failed_display)
+            guest.end(shell.failed_display if shell.failure is None else shell.failure)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         except BaseException:
             signal.signal(signal.SIGINT, signal.SIG_IGN)

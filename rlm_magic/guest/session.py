@@ -19,6 +19,7 @@ MAX_RICH = 16
 MAX_PARTIAL = 2 * 1024**2
 MAX_RICH_BYTES = 2 * 1024**2
 MAX_HISTORY = 32_000_000
+UNTOLD = {"name": "Exception", "message": "(it cannot be shown)", "traceback": ""}
 
 
 class Session:
@@ -69,7 +70,7 @@ class Session:
     def end(self, error: Optional[BaseException]) -> None:
         """Tell the notebook what the cell did; each part stands alone, as any of them may meet hostile values."""
         frame: Frame = {"type": "result", "cell": self._cell, "seconds": time.monotonic() - self._started}
-        frame["error"] = self._guarded(lambda: error and failure(error, self._sources), None)
+        frame["error"] = None if error is None else self._guarded(lambda: failure(error, self._sources), UNTOLD)
         try:
             self._submit_answer()
         except Exception as refused:

@@ -1,5 +1,5 @@
 # jupyter_client is typed in part only
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 """One subkernel process, from its launch to its death."""
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class Kernel:
 
     def execute(self, code: str) -> str:
         """Send a cell; returns what its reply will refer to."""
-        return self._client.execute(code, store_history=True, allow_stdin=False, stop_on_error=False)
+        return self._client.execute(code, store_history=False, allow_stdin=False, stop_on_error=False)
 
     async def replied(self, message: str) -> None:
         """Wait for the reply to a message; one that Jupyter cannot read ends the kernel."""
@@ -156,9 +156,14 @@ class Kernel:
             self.end(f"a reply that is no Jupyter message: {error}")
 
     def interrupt(self) -> None:
-        """Raise KeyboardInterrupt in the cell, and wake an idle loop, which the signal alone does not."""
+        """Raise KeyboardInterrupt in the cell, and wake an idle loop, which the signal alone does not.
+
+        The message goes by a socket of its own: one sent on the socket that waits for the cell's reply may take away
+        the event that tells of the reply (seen on a busy machine, one interrupt in ten).
+        """
         self._provisioner.interrupt()
-        self._client.kernel_info()
+        with self._manager.connect_shell() as waker:
+            self._manager.session.send(waker, "kernel_info_request", {})
 
     def kill(self) -> None:
         """Kill it with what it started; from any thread."""

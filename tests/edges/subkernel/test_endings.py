@@ -235,6 +235,7 @@ def notebook(busy: str, start: str = "asyncio.run(main())") -> Iterator[tuple[su
 def test_a_killed_notebook_takes_its_subkernel_with_it_and_the_next_one_sweeps() -> None:
     with notebook(IGNORES["C"]) as (process, pid, work):
         process.kill()
+        process.wait()
         assert gone(pid)
         assert work.is_dir()
         sweep(work.parents[2])
