@@ -76,7 +76,7 @@ class Result:
     """How a run ended; ``str`` of it is the answer.
 
     Attributes:
-        answer: the value; of a record that was loaded, its text.
+        answer: the value, JSON-able.
         status: answered, forced (by a limit), stopped, limit or failed.
         reason: one line for every status but "answered".
         run_id: names the run's record, as in ``%rlm show RUN_ID``.
@@ -146,7 +146,12 @@ def _answer(tree: Tree, notice: str, path: Path) -> Answer:
         reason = UNDER_WAY if is_live(path) else INTERRUPTED
         return Answer("stopped", None, _usage(tree), f"{reason}; {notice}" if notice else reason)
     reason = "; ".join(part for part in (str(fields.get("reason") or ""), notice) if part)
-    return Answer(fields.get("outcome", "failed"), tree.body(fields.get("answer")), _usage(tree), reason)
+    return Answer(fields.get("outcome", "failed"), _value(tree, fields), _usage(tree), reason)
+
+
+def _value(tree: Tree, fields: dict[str, Any]) -> Json:
+    text = tree.body(fields.get("answer"))
+    return json.loads(text) if text is not None and fields.get("answer_json") else text
 
 
 def _usage(tree: Tree) -> Usage:

@@ -21,7 +21,7 @@ from .engine.budget import Budget
 from .engine.errors import JournalError, ModelError
 from .engine.events import Event
 from .engine.loop import Harness
-from .engine.ports import Observer
+from .engine.ports import Journal, Observer
 from .engine.recorder import Recorder
 from .engine.tree import Tree
 from .engine.types import Completion, Limits, Message, Price, Usage, Variable
@@ -128,7 +128,7 @@ def fake_harness(
     model: Any,
     sub_model: Any = None,
     *,
-    journal: MemoryJournal | None = None,
+    journal: Journal | None = None,
     observers: Iterable[Observer] = (),
     limits: Limits | None = None,
     header: Mapping[str, Any] | None = None,

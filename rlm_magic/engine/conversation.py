@@ -177,7 +177,7 @@ class Conversation:
 
     async def _cell(self, turn: _Turn, proposed: str, sandbox: Sandbox) -> Ran:
         recorder = self._harness.recorder
-        with self._span(turn.node, "exec", label=proposed) as span:
+        with self._span(turn.node, "exec", label=proposed.strip().split("\n", 1)[0]) as span:
             recorder.patch(span.node, code=recorder.body(span.node, proposed))
             decision = await self._decision(span.node, proposed)
             if decision.action != "run":

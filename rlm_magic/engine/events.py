@@ -15,7 +15,8 @@ One event is one JSON object ``{v, run, seq, t, type, node, data}``:
     close   status (one of STATUSES); and any field
 
     kind    its children             fields beside label
-    run     turn, answer             query, variables, models, limits, confinement, versions; outcome, answer, reason
+    run     turn, answer             query, variables, models, limits, confinement, versions; outcome, answer,
+                                     answer_json (the answer's text is JSON), reason
     rlm     turn, answer             as run; prompt
     turn    exec                     number, prompt, reply, reasoning, model, finish_reason, usage, retries
     exec    llm, batch, rlm          code, code_proposed, output, output_chars, shown_chars, error,

@@ -82,6 +82,7 @@ class _Rlm:
             span.end(STATUS[answer.outcome], outcome=answer.outcome, reason=answer.reason)
             if answer.value is not None:
                 span.fields["answer"] = recorder.body(span.node, prompt.as_text(answer.value))
+                span.fields["answer_json"] = not isinstance(answer.value, str)
         return answer
 
     def _header(self) -> dict[str, Any]:

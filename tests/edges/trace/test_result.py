@@ -10,9 +10,11 @@ import pytest
 
 from rlm_magic.engine.errors import InputError
 from rlm_magic.engine.events import Event
+from rlm_magic.engine.loop import solve
 from rlm_magic.engine.tree import Tree
-from rlm_magic.engine.types import Answer, Message, Usage
+from rlm_magic.engine.types import Answer, Json, Message, Task, Usage
 from rlm_magic.result import Result
+from rlm_magic.testing import ScriptedModel, fake_harness
 from rlm_magic.trace import FileJournal
 from rlm_magic.trace.journal import line_of
 from tests.vectors.generate import VECTORS
@@ -52,6 +54,19 @@ def test_nodes_give_fields_and_texts(saved: Path) -> None:
     assert {"code", "usage", "label", "status"} <= set(dir(call))
     with pytest.raises(AttributeError, match=r"node 0\.1\.1\.1 \(llm\) has no field 'cost'"):
         _ = call.cost
+
+
+@pytest.mark.parametrize("value", [[1, "two", None], {"n": 3}, 7, "7", True])
+def test_a_loaded_answer_keeps_its_type(value: Json, tmp_path: Path) -> None:
+    journal = FileJournal(tmp_path / "r.rlm.jsonl", "r")
+    harness = fake_harness(model=ScriptedModel([f"```repl\nFINAL({value!r})\n```"]), journal=journal)
+
+    async def run() -> None:
+        await solve(Task("which?"), harness)
+        await journal.close()
+
+    asyncio.run(run())
+    assert Result.load(journal.path).answer == value
 
 
 @pytest.mark.parametrize("outcome", ["answered", "forced", "stopped", "limit", "failed"])
