@@ -1,0 +1,45 @@
+"""The documents say what the code does: options, limits, commands, links."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from rlm_magic import Limits
+from rlm_magic.commands import COMMANDS
+from rlm_magic.magic import LIMITS, RLMMagic
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("notebooks/**/*.md"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def options() -> dict[str, str]:
+    """The README's table: each long option and its default."""
+    rows = re.findall(r"^\| (`-.*?) \|.*\|(.*?)\|$", README, re.MULTILINE)
+    return {name: default.strip() for cell, default in rows for name in re.findall(r"--[\w-]+", cell)}
+
+
+def test_the_readme_lists_every_option() -> None:
+    known = {name for action in RLMMagic.rlm.parser._actions for name in action.option_strings if name.startswith("--")}
+    assert set(options()) == known
+
+
+@pytest.mark.parametrize(("option", "field"), LIMITS.items())
+def test_the_readme_states_the_default_limits(option: str, field: str) -> None:
+    default = getattr(Limits(), field)
+    stated = options()["--" + option.replace("_", "-")]
+    assert stated == ("no limit" if default is None else "4 GiB" if field == "memory" else str(default))
+
+
+def test_the_readme_names_every_command() -> None:
+    listed = README.partition("`%rlm` looks after runs:")[2].partition("\n\n")[0]
+    assert {name.split()[0] for name in re.findall(r"`(.*?)`", listed)} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_within_the_repository_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text(encoding="utf-8"))
+    assert [link for link in links if not (document.parent / link).exists()] == []
