@@ -17,7 +17,7 @@ def main(directory):
         import venv
     except ImportError:
         sys.exit("this Python has no venv module: on Debian and Ubuntu, install the package python3-venv")
-    venv.create(directory, with_pip=True)
+    venv.create(directory, with_pip=True, symlinks=True)
 
 
 if __name__ == "__main__":
