@@ -11,7 +11,15 @@ export function rowLabel(node: TreeNode): string {
   if (node.kind === "turn")
     return joined(`${node.fields.number ?? ""}`.trim(), own || firstLine(node.fields.reply));
   if (node.kind === "rlm") return joined(`depth ${node.depth}`, own);
+  if (node.kind === "llm")
+    return joined(String(node.id.split(".").at(-1)), own || String(node.fields.model ?? ""));
   return own || String(node.fields.model ?? "") || firstLine(node.fields.answer);
+}
+
+/** What came of a call, if it is known: the first line of its reply or answer. */
+export function resultOf({ kind, fields }: TreeNode): string {
+  if (kind === "llm") return firstLine(fields.reply);
+  return kind === "rlm" ? firstLine(fields.answer) : "";
 }
 
 function batchWords({ fields, children, sums }: TreeNode, label: string): string {

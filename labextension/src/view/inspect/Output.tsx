@@ -1,7 +1,7 @@
 /** A cell's output, with a line where the model's view of it was cut. */
 
 import { splitAtCut } from "../cut";
-import { chars, count } from "../format";
+import { chars } from "../format";
 import type { BodyRef, Data } from "../protocol";
 import { Rich } from "./Rich";
 import { BodyText, Pages, TextBar } from "./Text";
@@ -37,13 +37,15 @@ function Cut({ text, fields }: { text: string; fields: Data }) {
   return (
     <>
       <Pages text={head} />
-      <CutLine text={`✂ the model saw ${count(shown)} of ${chars(total)}; from here on it saw nothing`} />
+      <CutLine
+        text={`✂ not seen by the model: ${(total - shown).toLocaleString("en-US")} of ${chars(total)}`}
+      />
       {unseen && (
         <div class="rlm-unseen">
           <Pages text={unseen} />
         </div>
       )}
-      <CutLine text={`✂ ${chars(total - shown)} not shown to the model; from here on it saw the end`} />
+      <CutLine text={"✂ seen again from here"} />
       <Pages text={tail} />
     </>
   );

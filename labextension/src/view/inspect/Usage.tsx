@@ -12,7 +12,7 @@ export function Usage({ node }: Shown) {
       <Figures node={node} />
       <dl class="rlm-facts">
         <Fact name="model" value={model} />
-        <Fact name="finished because" value={finish} />
+        <Fact name="finish" value={finish} />
         {cached === true && <Fact name="reply" value="from the record, not paid again" />}
       </dl>
       {Array.isArray(retries) && retries.length > 0 && <Retries retries={retries} />}
@@ -25,7 +25,7 @@ function Figures({ node }: { node: TreeNode }) {
   const { sums } = node;
   const rows: [string, number | undefined, number | null][] = [
     ["input tokens", own?.input, sums.input],
-    ["of these from the provider's cache", own?.cached, null],
+    ["of these cached", own?.cached, null],
     ["output tokens", own?.output, sums.output],
     ["of these reasoning", own?.reasoning, null],
     ["calls", own && 1, sums.calls],

@@ -79,7 +79,7 @@ function Calls({ sums, alive }: { sums: Sums; alive: boolean }) {
   return (
     <span class="rlm-figure" title="model calls: done, running (or interrupted), failed">
       {"calls "}
-      <span class="rlm-is-ok">{`${calls}✓`}</span>
+      <span class="rlm-is-ok">{`${calls.toLocaleString("en-US")}✓`}</span>
       {running > 0 && <span class="rlm-is-running">{` ${running}${alive ? "◐" : "?"}`}</span>}
       {failed > 0 && <span class="rlm-is-error">{` ${failed}✕`}</span>}
     </span>

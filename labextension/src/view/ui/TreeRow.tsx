@@ -12,7 +12,7 @@ import {
   statusOf,
   sumOfCosts,
 } from "../format";
-import { rowLabel } from "../labels";
+import { resultOf, rowLabel } from "../labels";
 import type { Row } from "../rows";
 import type { ViewState } from "../state";
 import type { TreeNode } from "../tree";
@@ -86,6 +86,7 @@ function NodeRow({ view, row, selected, scale }: Props) {
   const status = statusOf(node, view.moment.value.alive);
   const text = rowLabel(node);
   const now = view.time.value;
+  const result = resultOf(node);
   return (
     <Shell view={view} row={row} selected={selected} spoken={spoken(node, status, text)}>
       <Name row={row}>
@@ -94,6 +95,7 @@ function NodeRow({ view, row, selected, scale }: Props) {
         </span>
         <StatusMark status={status} />
         <span class="rlm-label">{text}</span>
+        {result !== "" && <span class="rlm-result">{`→ ${result}`}</span>}
         {status !== "ok" && <span class={`rlm-word rlm-is-${status}`}>{status}</span>}
       </Name>
       <Used node={node} />
