@@ -33,6 +33,8 @@ OPTIONS = (
     "--memory",
     "--sandbox",
     "--kernel",
+    "--step",
+    "--bg",
 )
 
 

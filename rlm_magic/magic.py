@@ -11,23 +11,27 @@ import json
 import keyword
 import shlex
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments
-from traitlets import Dict, Float, Int, Unicode
+from traitlets import Bool, Dict, Enum, Float, Int, Unicode
 
 from . import commands
 from .completer import OPTIONS, install_completer, variable_names
-from .display import Screen
-from .engine.errors import InputError, RLMError
+from .display import VIEWS, has_live_view, screen_of
+from .engine.errors import BindingError, InputError, RLMError
 from .engine.types import Limits
+from .handle import Handle
 from .result import Result
 from .run import Run
 from .settings import SANDBOXES, Settings, did_you_mean
 from .templating import fill
+from .trace import Runs
+from .view import serve_bodies
 
 DEFAULTS = Limits()
 LIMITS = {
@@ -41,6 +45,10 @@ LIMITS = {
     "concurrency": "concurrency",
     "memory": "memory",
 }
+NOBODY_STEPS = (
+    "--step waits for you in the live view, and none can be shown here: add --bg and use the handle's .step(), "
+    "or leave --step out"
+)
 
 
 class RunEnded(RLMError):
@@ -80,8 +88,11 @@ class RLMMagic(Magics):
     cell_timeout = Float(DEFAULTS.cell_seconds, help="seconds of one cell, its waits left out").tag(config=True)
     concurrency = Int(DEFAULTS.concurrency, help="model requests in flight at once").tag(config=True)
     memory = Int(DEFAULTS.memory, help="bytes of memory of a subkernel beyond the bound values").tag(config=True)
-    sandbox = Unicode("auto", help="how the model's code is confined: auto or none").tag(config=True)
+    sandbox = Unicode("auto", help="how the model's code is confined: auto, bwrap, landlock or none").tag(config=True)
     kernel = Unicode("", help="kernelspec of the subkernels; empty: this Python").tag(config=True)
+    step = Bool(False, help="wait for you before each cell of the model's code").tag(config=True)
+    bg = Bool(False, help="end the cell at once and give a handle; the run goes on").tag(config=True)
+    view = Enum(VIEWS, "auto", help="what a run shows: live, or its record alone").tag(config=True)
     runs_dir = Unicode("", help="where records of runs go; empty: Jupyter's data directory").tag(config=True)
 
     @no_var_expand
@@ -104,24 +115,21 @@ class RLMMagic(Magics):
     @argument("--memory", type=int, metavar="BYTES", help="of a subkernel, beyond the bound values")
     @argument("--sandbox", choices=SANDBOXES, help="how the model's code is confined")
     @argument("--kernel", metavar="NAME", help="kernelspec of the subkernels")
+    @argument("--step", action="store_const", const=True, help="wait for you before each cell of the model's code")
+    @argument("--bg", action="store_const", const=True, help="end the cell at once and give a handle; the run goes on")
     @cell_magic
-    def rlm(self, line: str, cell: str) -> Result | None:
+    def rlm(self, line: str, cell: str) -> Result | Handle | None:
         """Ask a question of variables of the notebook: %%rlm NAME [options], the question below.
 
         `{name}` in the question is filled in from the notebook; a closing `;` keeps the answer out of the output.
         """
         try:
             args = self._parse(line)
-            named = self._variables(args.names)
             question, quiet = _split_semicolon(fill(cell, self._namespace))
-            _check_out(args.out)
-            run = Run(question, named, self._settings(args))
-        except InputError as error:
+            shown = self._start(args, question)
+        except (InputError, BindingError) as error:
             raise UsageError(str(error)) from None
-        self._namespace.pop(args.out, None)
-        result = Screen(self.shell, run).watch()
-        self._finish(result, args.out)
-        return None if quiet else result
+        return None if quiet else shown
 
     @no_var_expand
     @line_magic("rlm")
@@ -132,9 +140,31 @@ class RLMMagic(Magics):
         except (InputError, ValueError) as error:
             raise UsageError(str(error)) from None
 
+    def bodies(self, run_id: str) -> Mapping[str, str] | None:
+        """The texts of a recorded run by their hash; None if there is no such run."""
+        try:
+            return Result.load(Runs(self.runs_dir or None).find(run_id)).tree.bodies
+        except InputError:
+            return None
+
     @property
     def _namespace(self) -> dict[str, Any]:
         return self.shell.user_ns  # pyright: ignore[reportOptionalMemberAccess]
+
+    def _start(self, args: argparse.Namespace, question: str) -> Result | Handle:
+        named = self._variables(args.names)
+        _check_out(args.out)
+        step, bg = self._option(args, "step"), self._option(args, "bg")
+        live = has_live_view(self.shell, self.view)
+        if step and not (live or bg):
+            raise InputError(NOBODY_STEPS)
+        run = Run(question, named, self._settings(args), step=step)
+        self._namespace.pop(args.out, None)
+        screen = screen_of(self.shell, run, live=live, step=step)
+        if bg:
+            run.hand_over()
+            return Handle(run, screen, self.shell, lambda result: self._bind(result, args.out))
+        return self._finish(screen.watch(), args.out)
 
     def _parse(self, line: str) -> argparse.Namespace:
         try:
@@ -187,12 +217,16 @@ class RLMMagic(Magics):
     def _alias(self, model: str) -> str | None:
         return self.aliases.get(model, model) or None
 
-    def _finish(self, result: Result, out: str | None) -> None:
+    def _finish(self, result: Result, out: str | None) -> Result:
         if result.status not in ("answered", "forced"):
             raise RunEnded(f"{result.reason}; %rlm show {result.run_id} has what there is")
         if result.status == "forced":
             print(f"forced answer: {result.reason}; check it before you rely on it", file=sys.stderr)
-        if out is not None:
+        self._bind(result, out)
+        return result
+
+    def _bind(self, result: Result, out: str | None) -> None:
+        if out is not None and result.status in ("answered", "forced"):
             self._namespace[out] = result.answer
 
 
@@ -232,6 +266,10 @@ def register(shell: InteractiveShell) -> None:
     owner = getattr(cell_magics.get("rlm"), "__module__", __name__)
     if owner != __name__:
         raise UsageError(f"%%rlm is taken by {owner}: unload it first, or use rlm_magic.RLM from Python")
-    shell.register_magics(RLMMagic)
+    magics = RLMMagic(shell)
+    shell.register_magics(magics)
+    kernel = getattr(shell, "kernel", None)
+    if kernel is not None:
+        serve_bodies(kernel.comm_manager, magics.bodies)
     shell.input_transformers_cleanup.append(_cell_instead_of_line)
     install_completer(shell)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from .background import engine
@@ -24,9 +25,11 @@ from .engine.tree import Tree
 from .engine.types import Answer, Task, Variable
 from .models import close_connections
 from .result import Result
-from .settings import Settings
-from .subkernel import RESERVED, SUBKERNEL_MARK, Subkernels
+from .settings import OFFLINE_MODEL, Settings
+from .steering import Steering
+from .subkernel import RESERVED, SUBKERNEL_MARK, Subkernels, Tier, choose
 from .trace import FileJournal, Runs
+from .view import Feed
 
 SLICE = 0.05
 STOP_SECONDS = 3.0
@@ -40,7 +43,11 @@ class Run:
     Attributes:
         id: names the run's record, as in ``%rlm show ID``.
         tree: the nodes so far; it changes on the engine's thread.
+        feed: what a live view of it is told; used on the engine's thread.
         future: ends with how the run ended.
+
+    Args:
+        step: wait for the user before the first cell of the model's code.
 
     Raises:
         InputError: the run cannot start as it is set up; nothing was sent.
@@ -53,11 +60,13 @@ class Run:
         named: Mapping[str, object],
         settings: Settings,
         observers: Sequence[Callable[[Event], None]] = (),
+        *,
+        step: bool = False,
     ) -> None:
         refuse_inside_subkernel()
         if not query.strip():
             raise InputError("the question is empty: write it below the %%rlm line, or pass query=")
-        task = Task(query, variables_of(named))
+        self._task = Task(query, variables_of(named))
         model, sub_model = settings.models()
         budget = Budget(settings.limits, time.monotonic)
         budget.check(model, sub_model)
@@ -65,26 +74,59 @@ class Run:
         self.id = runs.new_id()
         self.path = runs.path(self.id)
         self.tree = Tree()
-        self._task: asyncio.Task[Any] | None = None
-        self._subkernels = Subkernels(kernel=settings.kernel, memory=settings.limits.memory)
+        self._steering = Steering(step=step)
+        self._conducting: asyncio.Task[Any] | None = None
+        self._stopped_at = float("inf")
+        self._cancelled = False
+        self._subkernels = Subkernels(
+            kernel=settings.kernel,
+            memory=settings.limits.memory,
+            tier=tier_of(settings, model.name),
+            paths=[str(value.resolve()) for value in named.values() if isinstance(value, Path)],
+        )
         self._journal = FileJournal(self.path, self.id)
-        recorder = Recorder(self._journal, [self.tree.apply, *observers], time.monotonic)
+        started = time.monotonic()
+        self.feed = Feed(self.id, self._carry_out, self.tree.bodies.get, lambda: time.monotonic() - started)
+        recorder = Recorder(self._journal, [self.tree.apply, self.feed, *observers], time.monotonic)
         harness = Harness(
             model=model,
             sub_model=sub_model,
             open_sandbox=self._subkernels,
             recorder=recorder,
             budget=budget,
+            gate=self._steering,
             header=header(settings, self._subkernels.confinement),
         )
         engine().before_close(close_connections)
-        self.future = engine().submit(self._conduct(task, harness))
+        self.future = engine().submit(self._conduct(harness))
         live[self.id] = self
         self.future.add_done_callback(lambda _: live.pop(self.id, None))
 
+    def hand_over(self) -> None:
+        """Write the values of the run; afterwards the notebook may change its own.
+
+        Raises:
+            BindingError: a value cannot be written.
+        """
+        for variable in self._task.variables:
+            variable.source.file()
+
+    def pause(self) -> None:
+        """Wait for the user before the next cell of the model's code."""
+        engine().call(self._steering.pause)
+
+    def step(self) -> None:
+        """Let the cells run that wait, and wait before the next."""
+        engine().call(self._steering.step)
+
+    def resume(self) -> None:
+        """Go on without waiting."""
+        engine().call(self._steering.resume)
+
     def stop(self) -> None:
         """End every pending call; what there is stays."""
-        engine().call(lambda: self._task and self._task.cancel())
+        self._stopped_at = min(self._stopped_at, time.monotonic())
+        engine().call(self._cancel)
 
     def kill(self) -> None:
         """End the subkernels now, without waiting for the engine."""
@@ -97,16 +139,14 @@ class Run:
         ``tick`` is called about twenty times a second.
         """
         interrupted = 0
-        stopped_at = float("inf")
         while not self.future.done():
             try:
                 concurrent.futures.wait([self.future], timeout=SLICE)
                 tick()
             except KeyboardInterrupt:
                 interrupted += 1
-                stopped_at = min(stopped_at, time.monotonic())
-                self.stop() if interrupted == 1 else self.kill()
-            if interrupted > 1 or time.monotonic() - stopped_at > STOP_SECONDS:
+                self.stop()
+            if interrupted > 1 or time.monotonic() - self._stopped_at > STOP_SECONDS:
                 return self._abandoned()
         return self._result(self.future.result())
 
@@ -117,10 +157,27 @@ class Run:
     def _result(self, answer: Answer) -> Result:
         return Result(answer, self.tree, self.id, self.path)
 
-    async def _conduct(self, task: Task, harness: Harness) -> Answer:
-        self._task = asyncio.current_task()
+    def _cancel(self) -> None:
+        """Once only: a second time would interrupt the cleaning up."""
+        if self._conducting is not None and not self._cancelled:
+            self._conducting.cancel()
+        self._cancelled = True
+
+    def _carry_out(self, message: Mapping[str, Any]) -> None:
+        command = message["cmd"]
+        if command == "stop":
+            self.stop()
+        elif command == "kill":
+            self.kill()
+        else:
+            self._steering.take(message)
+
+    async def _conduct(self, harness: Harness) -> Answer:
+        self._conducting = asyncio.current_task()
+        if self._cancelled and self._conducting is not None:
+            self._conducting.cancel()
         try:
-            return await solve(task, harness)
+            return await solve(self._task, harness)
         except asyncio.CancelledError:
             return Answer("stopped", reason="stopped by the user")
         finally:
@@ -154,6 +211,20 @@ def variables_of(named: Mapping[str, object]) -> tuple[Variable, ...]:
         if name in RESERVED and not (name == "context" and alone):
             raise InputError(f"the model's code has a {name} of its own: bind your variable under another name")
     return tuple(bind(name, value, store=values()) for name, value in named.items())
+
+
+def tier_of(settings: Settings, model: str) -> Tier:
+    """How the model's code is confined. That of the offline policy is ours, and runs where nothing confines.
+
+    Raises:
+        InputError: it cannot be confined as asked.
+    """
+    try:
+        return choose(settings.sandbox)
+    except InputError:
+        if settings.sandbox == "auto" and model == OFFLINE_MODEL:
+            return choose("none")
+        raise
 
 
 def header(settings: Settings, confinement: str) -> dict[str, Any]:

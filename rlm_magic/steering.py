@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .engine.types import Decision
 
@@ -22,7 +24,7 @@ class Steering:
     """
 
     def __init__(self, *, step: bool = False) -> None:
-        self.paused = step
+        self._paused = step
         self._answer_now = False
         self._waiting: dict[str, _Waiting] = {}
 
@@ -30,7 +32,7 @@ class Steering:
         """Let a cell run, or wait for what the person decides."""
         if self._answer_now:
             return Decision("answer")
-        if not self.paused:
+        if not self._paused:
             return Decision("run", code)
         waiting = _Waiting(code, asyncio.get_running_loop().create_future())
         self._waiting[node] = waiting
@@ -41,17 +43,17 @@ class Steering:
 
     def pause(self) -> None:
         """Wait before the next cell."""
-        self.paused = True
+        self._paused = True
 
     def resume(self) -> None:
         """Let everything run that waits, and what comes."""
-        self.paused = False
-        self._release(None)
+        self._paused = False
+        self._release()
 
-    def step(self, node: str | None = None) -> None:
-        """Let one waiting cell run, or every one, and wait before the next."""
-        self.paused = True
-        self._release(node)
+    def step(self) -> None:
+        """Let the cells run that wait, and wait before the next."""
+        self._paused = True
+        self._release()
 
     def answer(self) -> None:
         """End every RLM of the tree at its next cell, with an answer from what it has seen."""
@@ -59,25 +61,46 @@ class Steering:
         for waiting in self._waiting.values():
             _decide(waiting, Decision("answer"))
 
-    def decide(self, node: str, decision: Decision) -> bool:
-        """Say what becomes of a waiting cell; False if it does not wait any more."""
-        waiting = self._waiting.get(node)
-        if waiting is None:
-            return False
-        _decide(waiting, decision)
-        return True
+    def take(self, message: Mapping[str, Any]) -> None:
+        """Carry out a command of the view; one that makes no sense, or comes too late, changes nothing."""
+        match message:
+            case {"cmd": "pause"}:
+                self.pause()
+            case {"cmd": "resume"}:
+                self.resume()
+            case {"cmd": "step"}:
+                self.step()
+            case {"cmd": "answer"}:
+                self.answer()
+            case {"cmd": "decide", "node": str(node)} if node in self._waiting:
+                waiting = self._waiting[node]
+                decision = _decision(message, waiting.code)
+                if decision is not None:
+                    _decide(waiting, decision)
+            case _:
+                pass
 
-    def waiting_code(self, node: str) -> str | None:
-        """The code that waits at a node."""
-        waiting = self._waiting.get(node)
-        return None if waiting is None else waiting.code
-
-    def _release(self, node: str | None) -> None:
-        for id, waiting in self._waiting.items():
-            if node in (None, id):
-                _decide(waiting, Decision("run", waiting.code))
+    def _release(self) -> None:
+        for waiting in self._waiting.values():
+            _decide(waiting, Decision("run", waiting.code))
 
 
 def _decide(waiting: _Waiting, decision: Decision) -> None:
     if not waiting.decision.done():
         waiting.decision.set_result(decision)
+
+
+def _decision(message: Mapping[str, Any], code: str) -> Decision | None:
+    """What the view says of a cell; code that was edited away leaves nothing to run."""
+    edited, note = message.get("code", code), message.get("note", "")
+    if not isinstance(edited, str) or not isinstance(note, str):
+        return None
+    match message.get("action"):
+        case "run" if edited.strip():
+            return Decision("run", edited, note)
+        case "run" | "skip":
+            return Decision("skip", note=note)
+        case "answer":
+            return Decision("answer", note=note)
+        case _:
+            return None

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anywidget
 
+from .comms import unpin
+
 STATIC = Path(__file__).parent.parent / "static"
-MODULE, STYLE = STATIC / "view.js", STATIC / "view.css"
 
 
 class RunView(anywidget.AnyWidget):
@@ -22,32 +23,22 @@ class RunView(anywidget.AnyWidget):
         receive: called with each message of the view, on whatever thread the frontend's messages come in.
     """
 
-    _esm = MODULE
-    _css = STYLE
+    _esm = STATIC / "view.js"
+    _css = STATIC / "view.css"
 
     def __init__(self, receive: Callable[[Mapping[str, Any]], None]) -> None:
         super().__init__()
         self._receive = receive
         self.on_msg(self._take)
-        _unpin(self.comm)
+        unpin(self.comm)
+
+    def bundle(self, text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Data and metadata to display it with ``raw=True``, which old ipywidgets need for a ``display_id``.
+
+        ``text`` stands where no widget can be shown.
+        """
+        data, metadata = cast("tuple[dict[str, Any], dict[str, Any]]", self._repr_mimebundle_())
+        return {**data, "text/plain": text}, metadata
 
     def _take(self, widget: object, message: Mapping[str, Any], buffers: Sequence[bytes]) -> None:
         self._receive(message)
-
-
-def is_built() -> bool:
-    """Whether this installation has the view; one from source without Node has not."""
-    return MODULE.exists()
-
-
-def _unpin(comm: Any) -> None:
-    """Let commands come in while a cell runs.
-
-    ipykernel 7.4 sends what a view says to the shell that last spoke to the view, which the running cell blocks.
-    """
-    if hasattr(comm, "_reply_subshell_for"):
-        comm._reply_subshell_for = _as_asked
-
-
-def _as_asked(data: object, default: object) -> object:
-    return default
