@@ -15,7 +15,7 @@ from .models import configured_providers, open_model
 
 OFFLINE_MODEL = "rlm-offline/policy"
 OFFLINE_SUB_MODEL = "rlm-offline/reader"
-SANDBOXES = ("auto", "none")
+SANDBOXES = ("auto", "bwrap", "landlock", "none")
 
 
 @dataclass(frozen=True)

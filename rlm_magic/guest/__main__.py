@@ -1,4 +1,4 @@
-"""What a subkernel runs: ``python <this directory> -f CONNECTION_FILE``.
+"""What a subkernel runs: ``python <this directory> -f CONNECTION_FILE``, or ``--probe FILE`` to try its confinement.
 
 The directory is loaded as the package ``rlm_guest`` and then taken off ``sys.path``, so that the model's code cannot
 import its files by their short names, nor be served them instead of modules of its own.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import os
 import signal
 import sys
@@ -22,14 +23,21 @@ def main() -> None:
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or os.curdir) != directory]
     _load(directory)
     names: Any = importlib.import_module(PACKAGE + ".names")
+    confine: Any = importlib.import_module(PACKAGE + ".confine")
+    plan = json.loads(os.environ.pop(names.PLAN_VARIABLE, "null"))
+    if sys.argv[1] == "--probe":
+        print(json.dumps(confine.probe(plan, sys.argv[2])))
+        return
     descriptor = int(os.environ.pop(names.CHANNEL_VARIABLE))
     options = sys.argv[1:]
     if sys.platform == "linux":
         _die_with(os.environ.pop(names.PARENT_VARIABLE, ""))
         options.append("--IPKernelApp.parent_handle=0")
     sys.modules["debugpy"] = None  # type: ignore[assignment]  # no debugger: saves its import and a thread
+    if plan is not None:
+        confine.enter(plan)
     kernel: Any = importlib.import_module(PACKAGE + ".kernel")
-    kernel.serve(options, descriptor)
+    kernel.serve(options, descriptor, plan)
 
 
 def _load(directory: str) -> None:

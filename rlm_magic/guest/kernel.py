@@ -23,7 +23,7 @@ from ipykernel.kernelapp import IPKernelApp
 from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
 from traitlets import Float, Type
 
-from . import asyncrun
+from . import asyncrun, confine
 from .calls import Calls
 from .contexts import Outbox
 from .descriptors import Descriptors
@@ -151,8 +151,9 @@ class GuestKernel(IPythonKernel):
 class Guest:
     """Ties the kernel to the notebook: answers its frames."""
 
-    def __init__(self, kernel: Any, link: Link) -> None:
+    def __init__(self, kernel: Any, link: Link, plan: Optional[confine.Plan]) -> None:
         self._kernel = kernel
+        self._plan = plan
         self._link = link
         self._calls: Optional[Calls] = None
         self._session = Session(kernel.shell.user_ns, kernel.shell.compile.sources, link.send)
@@ -173,6 +174,8 @@ class Guest:
             self._session.use(self._calls)
             # from here on nothing is written to the start-up log, which would have no limit
             self._kernel.descriptors = Descriptors(self._session.stream.write)
+            if self._plan is not None:
+                confine.lock(self._plan)
             self._link.send({"type": "ready"})
 
     def _bind(self, frame: Frame) -> Frame:
@@ -185,13 +188,13 @@ class Guest:
         return {"error": None, "missing": None}
 
 
-def serve(argv: List[str], descriptor: int) -> None:
+def serve(argv: List[str], descriptor: int, plan: Optional[confine.Plan]) -> None:
     """Run the kernel until it is killed."""
     os.environ[SUBKERNEL_MARK] = "1"
     app = IPKernelApp.instance(kernel_class=GuestKernel)
     app.initialize([*argv, *OPTIONS])
     link = Link(descriptor)
-    guest = Guest(app.kernel, link)
+    guest = Guest(app.kernel, link, plan)
     asyncrun.install()
     warnings.filterwarnings("ignore", "To exit: use")  # IPython's advice, which is of no use here
     link.start(guest.handle)

@@ -21,6 +21,7 @@ RESERVED = (
 SUBKERNEL_MARK = "RLM_SUBKERNEL"
 CHANNEL_VARIABLE = "RLM_CHANNEL"
 PARENT_VARIABLE = "RLM_PARENT"
+PLAN_VARIABLE = "RLM_PLAN"
 
 # Directories below the kernel's own, as seen from inside.
 OUTBOX = "out"

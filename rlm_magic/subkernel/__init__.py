@@ -3,5 +3,6 @@
 from ..guest.names import RESERVED, SUBKERNEL_MARK
 from .probe import probe
 from .sandbox import Subkernel, Subkernels, close_all
+from .tiers import Tier, choose
 
-__all__ = ["RESERVED", "SUBKERNEL_MARK", "Subkernel", "Subkernels", "close_all", "probe"]
+__all__ = ["RESERVED", "SUBKERNEL_MARK", "Subkernel", "Subkernels", "Tier", "choose", "close_all", "probe"]

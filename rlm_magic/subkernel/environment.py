@@ -20,6 +20,7 @@ def environment(place: Place, python: str) -> dict[str, str]:
         "PATH": os.pathsep.join([str(Path(python).parent), "/usr/local/bin", "/usr/bin", "/bin"]),
         "LANG": "C.UTF-8",
         "HOME": home,
+        "LOGNAME": "rlm",
         "TMPDIR": home,
         "IPYTHONDIR": str(place.work / ".ipython"),
         "JUPYTER_RUNTIME_DIR": home,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 from collections.abc import Coroutine, Mapping
 from functools import cache
@@ -25,8 +26,9 @@ from .channel import Channel
 from .environment import environment
 from .provisioner import SubkernelProvisioner
 from .rpc import refuse
-from .rundir import Place
 from .threads import in_thread
+from .tiers import Room, Tier
+from .watch import data_size, overrun
 
 START_SECONDS = 60.0
 DEATH_SECONDS = 5.0
@@ -57,8 +59,8 @@ class Kernel:
         died: done when the process is dead, with its exit status.
     """
 
-    def __init__(self, spec: KernelSpec, place: Place) -> None:
-        self.place = place
+    def __init__(self, spec: KernelSpec, room: Room, tier: Tier) -> None:
+        self.place = place = room.place
         self.about: Mapping[str, Any] = {}
         self.cell: Cell | None = None
         specs = _OneSpec()
@@ -71,10 +73,12 @@ class Kernel:
             context=_context(os.getpid()),
         )
         self._provisioner = SubkernelProvisioner(kernel_id=place.directory.name, kernel_spec=spec, parent=self._manager)
-        self._provisioner.place = place
+        self._provisioner.room = room
+        self._provisioner.tier = tier
         self._manager.provisioner = self._provisioner
         self._python = spec.argv[0]
         self._broken = ""
+        self._overrun = ""
         self._exits = contextlib.AsyncExitStack()
         self._exits.push_async_callback(in_thread, place.remove)
         self._answers: dict[str, asyncio.Future[Frame]] = {}
@@ -106,6 +110,7 @@ class Kernel:
         hello, ready = self._expect("hello"), self._expect("ready")
         self._task(self._read())
         self.about = await self._answer(hello)
+        self._provisioner.started()
         await self.tell({"type": "setup", **setup})
         await self._answer(ready)
 
@@ -165,6 +170,19 @@ class Kernel:
         with self._manager.connect_shell() as waker:
             self._manager.session.send(waker, "kernel_info_request", {})
 
+    def watch(self, memory: int) -> None:
+        """Let it have so many bytes of private memory beyond what it has now; it is ended if it takes more."""
+        pid = self._provisioner.kernel_pid
+        size = data_size(pid)
+        if size is not None:
+            with contextlib.suppress(OSError):
+                resource.prlimit(pid, resource.RLIMIT_DATA, (size + memory, size + memory))
+        self._task(self._end_overrun(pid, memory))
+
+    async def _end_overrun(self, pid: int, memory: int) -> None:
+        self._overrun = await overrun(pid, memory, (self.place.work, self.place.outbox))
+        self.kill()
+
     def kill(self) -> None:
         """Kill it with what it started; from any thread."""
         self._provisioner.end()
@@ -183,6 +201,8 @@ class Kernel:
         """How the process ended, in words."""
         if self._broken:
             return f"was ended, as it broke the protocol of sub-calls ({self._broken})"
+        if self._overrun:
+            return f"{self._overrun} and was killed"
         status = self.died.result() if self.died.done() else 0
         return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -17,32 +18,41 @@ from typing import Any
 
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-from ..guest.names import CHANNEL_VARIABLE
-from .rundir import Place
+from ..guest.names import CHANNEL_VARIABLE, PLAN_VARIABLE
+from .tiers import Room, Tier
 
 
 class SubkernelProvisioner(LocalProvisioner):
-    """Launches one ipykernel at ``place``, with a private channel, and ends it with everything that it started.
+    """Launches one ipykernel in its ``room``, confined by a ``tier``, and ends it with everything that it started.
 
-    ``channel`` is the notebook's end of the socketpair, there after the launch. Launch from a thread that lives as
+    ``channel`` is the notebook's end of a socketpair, there after the launch. Launch from a thread that lives as
     long as the kernel: the kernel is killed when that thread ends.
     """
 
-    place: Place
+    room: Room
+    tier: Tier
     channel: socket.socket
+    kernel_pid: int
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
         self.channel, theirs = socket.socketpair()
-        with theirs, self.place.log.open("wb") as log:
+        place = self.room.place
+        with theirs, place.log.open("wb") as log:
             kwargs["env"][CHANNEL_VARIABLE] = str(theirs.fileno())
+            kwargs["env"][PLAN_VARIABLE] = json.dumps(self.tier.plan(self.room))
             kwargs.update(
-                cwd=str(self.place.work),
+                cwd=str(place.work),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
-            return await super().launch_kernel(cmd, **kwargs)
+            return await super().launch_kernel(self.tier.wrap(cmd, self.room), **kwargs)
+
+    def started(self) -> None:
+        """Take note of the kernel's own process, which a tier's program may have started; it has no children yet."""
+        assert self.process is not None
+        self.kernel_pid = _innermost(self.process.pid)
 
     async def send_signal(self, signum: int) -> None:
         """An interrupt is for the kernel alone; what ends it is for its whole group."""
@@ -53,14 +63,15 @@ class SubkernelProvisioner(LocalProvisioner):
 
     def interrupt(self) -> None:
         """Raise KeyboardInterrupt in the kernel's main thread, once that runs Python again."""
-        if self.process is not None:
-            self.process.send_signal(signal.SIGINT)
+        if self.process is not None and self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.kernel_pid, signal.SIGINT)
 
     def cpu_seconds(self) -> float:
         """Processor time of the main thread so far; 0 where that is not known."""
         if self.process is None or sys.platform != "linux":
             return 0.0
-        pid = self.process.pid
+        pid = self.kernel_pid
         with contextlib.suppress(OSError):
             fields = Path(f"/proc/{pid}/task/{pid}/stat").read_text().rpartition(")")[2].split()
             return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -83,6 +94,14 @@ class SubkernelProvisioner(LocalProvisioner):
             await _readable(os.pidfd_open(self.process.pid))
             self.end()
         return await super().wait()
+
+
+def _innermost(pid: int) -> int:
+    """The last of a chain of processes of which each started the next."""
+    with contextlib.suppress(OSError):
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return _innermost(int(children[0])) if children else pid
+    return pid
 
 
 async def _readable(pidfd: int) -> None:

@@ -3,7 +3,7 @@
 <temporary directory>/rlmk-xxxxxxxx/    one for each process, 0700, locked for its life
     1/                                  one for each subkernel
         c.json                          connection file
-        k-1 ... k-5                     the kernel's sockets
+        s/k-1 ... s/k-5                 the kernel's sockets
         log                             what it wrote while starting
         work/                           its home and working directory
         in/  out/                       values bound; contexts for sub-RLMs
@@ -45,7 +45,7 @@ class Place:
     @property
     def sockets(self) -> Path:
         """What the names of the sockets start with."""
-        return self.directory / "k"
+        return self.directory / "s" / "k"
 
     @property
     def log(self) -> Path:
@@ -62,6 +62,10 @@ class Place:
     @property
     def outbox(self) -> Path:
         return self.directory / OUTBOX
+
+    def make(self) -> None:
+        for directory in (self.directory, self.sockets.parent, self.work, self.inbox, self.outbox):
+            directory.mkdir(mode=0o700)
 
     def remove(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -85,8 +89,7 @@ class RunDirectory:
         """
         try:
             place = Place(self._own_root() / str(next(self._numbers)))
-            for directory in (place.directory, place.work, place.inbox, place.outbox):
-                directory.mkdir(mode=0o700)
+            place.make()
         except OSError as error:
             raise SandboxError(
                 f"no directory for a subkernel: {error}; set TMPDIR to one that can be written"

@@ -8,7 +8,7 @@ import os
 import weakref
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from jupyter_client.kernelspec import KernelSpec
 
@@ -21,10 +21,26 @@ from .kernel import Dead, Kernel
 from .rundir import run_directory
 from .specs import kernel_spec
 from .threads import in_thread
+from .tiers import TIERS, Room, Tier, prefixes
 
 # Seconds that an interrupted cell has to end by itself: after its time is up, and when the run was stopped.
 GRACE = 1.0
 STOP_GRACE = 0.08
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the subkernels of one run have in common."""
+
+    spec: KernelSpec
+    python: tuple[str, ...]
+    tier: Tier
+    memory: int
+    paths: tuple[str, ...]
+
+    def kernel(self) -> Kernel:
+        """A kernel in a new place, not yet started."""
+        return Kernel(self.spec, Room(run_directory.place(), self.python, self.paths), self.tier)
 
 
 class Subkernels:
@@ -32,17 +48,20 @@ class Subkernels:
 
     Args:
         kernel: name of a kernelspec of a Python with ipykernel >= 6; None: the Python of this process.
-        memory: bytes of private memory of one subkernel.
+        memory: bytes of private memory of one subkernel, beyond the bound values.
+        tier: how it is confined; see `rlm_magic.subkernel.tiers.choose`.
+        paths: files and folders of the user's that the model's code may read.
 
     Raises:
         InputError: there is no such kernelspec, or it is not one of a Python.
     """
 
-    confinement = "not confined"
-
-    def __init__(self, *, kernel: str | None = None, memory: int = 4 * GIB) -> None:
-        self.memory = memory
-        self._spec = kernel_spec(kernel)
+    def __init__(
+        self, *, kernel: str | None = None, memory: int = 4 * GIB, tier: Tier | None = None, paths: Sequence[str] = ()
+    ) -> None:
+        spec = kernel_spec(kernel)
+        self._setup = Setup(spec, prefixes(spec.argv[0]), tier or TIERS["none"], memory, tuple(paths))
+        self.confinement = self._setup.tier.words
         self._open: set[Subkernel] = set()
         self._owner = os.getpid()
         _all.add(self)
@@ -52,7 +71,7 @@ class Subkernels:
 
     @asynccontextmanager
     async def _opening(self, recursive: bool, window: int) -> AsyncGenerator[Subkernel]:
-        subkernel = Subkernel(self._spec, self.confinement, recursive, window)
+        subkernel = Subkernel(self._setup, recursive, window)
         self._open.add(subkernel)
         try:
             await subkernel.start()
@@ -71,9 +90,9 @@ class Subkernels:
 class Subkernel:
     """A `Sandbox`. After a timeout that did not end the code, or a death, a new process takes over."""
 
-    def __init__(self, spec: KernelSpec, confinement: str, recursive: bool, window: int) -> None:
-        self.confinement = confinement
-        self._spec = spec
+    def __init__(self, setup: Setup, recursive: bool, window: int) -> None:
+        self.confinement = setup.tier.words
+        self._setup = setup
         self._recursive = recursive
         self._window = window
         self._variables: tuple[Variable, ...] = ()
@@ -87,7 +106,7 @@ class Subkernel:
         Raises:
             SandboxError: it does not start.
         """
-        self._kernel = Kernel(self._spec, run_directory.place())
+        self._kernel = self._setup.kernel()
         await self._kernel.start(recursive=self._recursive, window=self._window)
 
     async def bind(self, variables: Sequence[Variable]) -> None:
@@ -135,6 +154,7 @@ class Subkernel:
                 await self._kernel.bind(variable.name, path, file.format)
             except Dead as death:
                 raise BindingError(f"{variable.name}: the subkernel died while it loaded this value: {death}") from None
+        self._kernel.watch(self._setup.memory)
 
     async def _ready(self) -> Kernel:
         if self._lost and self._renewing is None:
