@@ -62,6 +62,18 @@ describe("a live run", () => {
     expect(run.controls.value).toEqual(new Set(["stop"]));
   });
 
+  it("says hello again while there is no answer, ever less often", () => {
+    const wire = new Wire();
+    const { run } = new LiveRun(wire, false);
+    vi.advanceTimersByTime(60_000);
+    expect(wire.sent.length).toBe(8);
+    wire.receive(snapshot(0, 5));
+    wire.receive(batch(0, 5));
+    vi.advanceTimersByTime(5_000);
+    expect(wire.sent.length).toBe(8);
+    expect(run.link.value).toBe("open");
+  });
+
   it("asks again from where it is when events are missing, and takes none twice", () => {
     const { wire, run } = connected();
     wire.receive(batch(7, 9));

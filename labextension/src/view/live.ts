@@ -11,6 +11,7 @@ export interface Channel {
 }
 
 const SILENCE = 6000; // ms without a word after which the user is told; the kernel speaks every 2 s
+const FIRST_WAIT = 250; // ms
 const BODY_WAIT = 10_000; // ms
 
 interface Waiting {
@@ -39,7 +40,17 @@ export class LiveRun implements BodySource {
       () => this.close(),
     );
     this.watch = setInterval(() => this.look(), 1000);
+    this.introduce(FIRST_WAIT);
+  }
+
+  /**
+   * JupyterLab makes the subshell on which a busy kernel hears us when the first message is sent; that message itself
+   * may wait until the cell ends. So say it again, at growing distances.
+   */
+  private introduce(wait: number): void {
+    if (this.run.link.peek() !== "connecting") return;
     this.hello();
+    setTimeout(() => this.introduce(2 * wait), wait);
   }
 
   close(): void {

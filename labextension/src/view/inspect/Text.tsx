@@ -9,6 +9,7 @@ import { Button } from "../ui/common";
 import type { Shown } from "./tabs";
 
 const PAGE = 100_000; // characters
+const MOST_AT_ONCE = 1_000_000; // characters that the kernel sends of one text
 
 interface Props {
   view: ViewState;
@@ -23,7 +24,9 @@ export function BodyText({ view, reference, render = plain }: Props) {
   if (body.state === "text") {
     return (
       <>
-        {isCut(body.text, reference) && <CutNote view={view} reference={reference} />}
+        {isCut(body.text, reference) && (
+          <CutNote view={view} reference={reference} length={body.text.length} />
+        )}
         {render(body.text)}
       </>
     );
@@ -45,13 +48,14 @@ export function BodyText({ view, reference, render = plain }: Props) {
 /** Records keep long texts without their middle. */
 const isCut = (text: string, { chars: whole }: BodyRef): boolean => text.length < whole;
 
-function CutNote({ view, reference }: Props) {
+function CutNote({ view, reference, length }: Props & { length: number }) {
   const { bodies } = view.run;
+  const moreToHave = bodies.canAsk && length < MOST_AT_ONCE;
   return (
     <p class="rlm-notice">
-      {`The record keeps this text cut; it has ${chars(reference.chars)}.`}
-      {bodies.canAsk && (
-        <Button onClick={() => bodies.retry(reference.sha256)}>Ask the kernel for all of it</Button>
+      {`Here without its middle: it has ${chars(reference.chars)}.`}
+      {moreToHave && (
+        <Button onClick={() => bodies.retry(reference.sha256)}>Ask the kernel for more of it</Button>
       )}
     </p>
   );
