@@ -137,7 +137,7 @@ class Result:
     def __repr__(self) -> str:
         text = str(self)
         text = text if len(text) <= SHOWN_ANSWER else f"{text[: SHOWN_ANSWER - 1]}…"
-        return f"<Result {self.run_id} {self.status}: {text or self.reason!r}>"
+        return f"<Result {self.status}: {text or self.reason!r}>"
 
 
 def _answer(tree: Tree, notice: str, path: Path) -> Answer:

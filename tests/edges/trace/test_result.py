@@ -36,7 +36,7 @@ def test_a_loaded_run_is_what_it_was(saved: Path) -> None:
     assert (result.status, result.reason, result.run_id, result.trace) == ("answered", "", "r1", saved)
     assert result.usage == Usage(1500, 46, 0, 0, 0.0035)
     assert result.cost == 0.0035
-    assert repr(result) == "<Result r1 answered: 'Brutus betrays Caesar.'>"
+    assert repr(result) == "<Result answered: 'Brutus betrays Caesar.'>"
 
 
 def test_nodes_give_fields_and_texts(saved: Path) -> None:
