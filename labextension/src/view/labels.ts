@@ -8,18 +8,25 @@ export function rowLabel(node: TreeNode): string {
   const own = label(node);
   if (node.kind === "batch") return joined(own, batchWords(node, own));
   if (node.kind === "exec") return joined(own || firstLine(node.fields.code), cutWords(node));
-  if (node.kind === "turn")
-    return joined(`${node.fields.number ?? ""}`.trim(), own || firstLine(node.fields.reply));
+  if (node.kind === "turn") return turnLabel(node, own);
   if (node.kind === "rlm") return joined(`depth ${node.depth}`, own);
   if (node.kind === "llm")
     return joined(String(node.id.split(".").at(-1)), own || String(node.fields.model ?? ""));
   return own || String(node.fields.model ?? "") || firstLine(node.fields.answer);
 }
 
+/** A turn that has no name of its own is called by what the model said before its code. */
+function turnLabel({ fields }: TreeNode, own: string): string {
+  const number = String(fields.number ?? "");
+  if (own !== "" && own !== `turn ${number}`) return joined(number, own);
+  const said = firstLine(fields.reply);
+  return said === "" || said.startsWith("```") ? own || number : joined(number, said);
+}
+
 /** What came of a call, if it is known: the first line of its reply or answer. */
 export function resultOf({ kind, fields }: TreeNode): string {
   if (kind === "llm") return firstLine(fields.reply);
-  return kind === "rlm" ? firstLine(fields.answer) : "";
+  return kind === "rlm" || kind === "answer" ? firstLine(fields.answer) : "";
 }
 
 function batchWords({ fields, children, sums }: TreeNode, label: string): string {
