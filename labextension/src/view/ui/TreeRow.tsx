@@ -95,7 +95,7 @@ function NodeRow({ view, row, selected, scale }: Props) {
         </span>
         <StatusMark status={status} />
         <span class="rlm-label">{text}</span>
-        {result !== "" && <span class="rlm-result">{`→ ${result}`}</span>}
+        {!text.includes(result) && <span class="rlm-result">{`→ ${result}`}</span>}
         {status !== "ok" && <span class={`rlm-word rlm-is-${status}`}>{status}</span>}
       </Name>
       <Used node={node} />
