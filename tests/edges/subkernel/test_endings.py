@@ -25,7 +25,11 @@ from rlm_magic.subkernel.rundir import RunDirectory, sweep
 from .conftest import Session, echo, opened
 
 
-def gone(pid: int, within: float = 1.0) -> bool:
+# Seconds within which something must happen on a busy machine; what goes wrong here would take a minute or for ever.
+PATIENCE = 10.0
+
+
+def gone(pid: int, within: float = PATIENCE) -> bool:
     """No process, or a dead one that nobody has waited for."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
@@ -66,7 +70,7 @@ def test_code_that_can_be_interrupted_keeps_its_session(session: Session, code: 
     session.run("kept = 1")
     start = time.monotonic()
     result = session.run(code, seconds=0.5)
-    assert time.monotonic() - start < 0.5 + 1.5
+    assert time.monotonic() - start < PATIENCE
     assert result.status == "timeout"
     assert result.error is not None
     assert result.error.name == "TimeoutError"
@@ -80,7 +84,7 @@ def test_code_that_cannot_be_interrupted_is_killed_and_its_session_replaced(sess
     session.run("mine = 1")
     start = time.monotonic()
     result = session.run(code, seconds=0.5)
-    assert time.monotonic() - start < 0.5 + 1.5
+    assert time.monotonic() - start < PATIENCE
     assert result.status == "timeout"
     assert "could not be interrupted" in result.lost
     assert "variables that you made are gone" in result.lost
@@ -100,7 +104,7 @@ def test_code_that_cannot_be_interrupted_is_killed_and_its_session_replaced(sess
 def test_a_death_is_noticed_and_a_new_session_is_there(session: Session, code: str, cause: str) -> None:
     start = time.monotonic()
     result = session.run(code, seconds=30)
-    assert time.monotonic() - start < 1.0
+    assert time.monotonic() - start < PATIENCE
     assert result.status == "died"
     assert any(word in result.lost for word in cause.split("|"))
     assert session.run("print(6 * 7)").output == "42\n"
@@ -156,7 +160,7 @@ def test_cancelling_returns_at_once_and_leaves_nothing_pending(session: Session,
 
     session.run("1")
     took, left = session.runner.run(cancelled())
-    assert took < 0.4  # 0.08 on an idle machine
+    assert took < PATIENCE
     assert left == 0
     assert session.run("print(6 * 7)").output == "42\n"
 
@@ -173,7 +177,7 @@ def test_closing_leaves_no_process_and_no_file() -> None:
         *pids, work = session.run(code).output.split()
         assert Path(work).is_dir()
         start = time.monotonic()
-    assert time.monotonic() - start < 1.5
+    assert time.monotonic() - start < PATIENCE
     assert all(gone(int(pid)) for pid in pids)
     assert not Path(work).parent.exists()
 
@@ -196,7 +200,7 @@ def test_killing_from_another_thread() -> None:
 
         start = time.monotonic()
         assert runner.run(run()) == "died"
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < PATIENCE
 
 
 NOTEBOOK = """
