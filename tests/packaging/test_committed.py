@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DATA = "notebooks/data/"  # real logs and texts of other people hold any address
 REGISTRIES = [
-    ".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("yarnpkg", "com"))
+    ".".join(parts) for parts in (("pypi", "org"), ("python" + "hosted", "org"), ("npmjs", "org"), ("yarnpkg", "com"))
 ]
 KEYS = [
     r"\bsk-(?:ant-|proj-)?[A-Za-z0-9]{24,}",
