@@ -178,7 +178,8 @@ class Live(Screen):
 
     def _receive(self, message: Mapping[str, Any]) -> None:
         engine().call(lambda: self._run.feed.receive(message))
-        if self._finished and message.get("cmd") == "hello" and message.get("renderer"):
+        late = self._finished and self._view is not None
+        if late and message.get("cmd") == "hello" and message.get("renderer"):
             self._retire({"text/plain": ""})  # its first word came when the record stood below it already
 
     def _give_way(self) -> None:

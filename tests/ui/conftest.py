@@ -10,10 +10,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from rlm_magic.trace import Runs
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright (extra: dev)")
 
@@ -33,10 +36,28 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 @dataclass
 class Lab:
-    """A running server. ``root`` is its folder, a copy of the notebooks."""
+    """A running server. ``root`` is its folder, a copy of the notebooks, below ``home``."""
 
     url: str
-    root: Path
+    home: Path
+
+    @property
+    def root(self) -> Path:
+        return self.home / "notebooks"
+
+    @property
+    def runs(self) -> Runs:
+        """The recorded runs of its kernels."""
+        return Runs(self.home / "data" / "rlm_magic" / "runs")
+
+    @contextmanager
+    def setting(self, plugin: str, value: str) -> Iterator[None]:
+        """A user's settings for pages that open meanwhile; ``plugin`` is its package and name, ``value`` JSON."""
+        file = self.home / "settings" / f"{plugin}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(value)
+        yield
+        file.unlink()
 
     def page_url(self, path: str) -> str:
         return f"{self.url}/lab/tree/{path}?token={TOKEN}&reset"
@@ -56,7 +77,7 @@ def wait_until_up(url: str, process: subprocess.Popen[bytes], seconds: float = 6
         try:
             urllib.request.urlopen(f"{url}/api/status?token={TOKEN}", timeout=2).close()
         except OSError:
-            time.sleep(0.1)
+            time.sleep(0.1)  # nothing tells when a server listens
         else:
             return
     raise TimeoutError(f"jupyter lab did not answer within {seconds:.0f} s")
@@ -73,12 +94,15 @@ def quiet_settings(folder: Path) -> None:
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     home = tmp_path_factory.mktemp("lab")
-    root = home / "notebooks"
-    shutil.copytree(NOTEBOOKS, root)
+    shutil.copytree(NOTEBOOKS, home / "notebooks")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"]
-    settings = [f"--ServerApp.port={port}", f"--ServerApp.root_dir={root}", f"--IdentityProvider.token={TOKEN}"]
+    settings = [
+        f"--ServerApp.port={port}",
+        f"--ServerApp.root_dir={home / 'notebooks'}",
+        f"--IdentityProvider.token={TOKEN}",
+    ]
     quiet_settings(home / "settings")
     environ = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY") and not k.startswith("RLM_")}
     for name in ("JUPYTER_DATA", "JUPYTER_CONFIG", "JUPYTER_RUNTIME", "JUPYTERLAB_SETTINGS", "JUPYTERLAB_WORKSPACES"):
@@ -88,7 +112,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         process = subprocess.Popen([*command, *settings], env=environ, stdout=log, stderr=log)
         try:
             wait_until_up(url, process)
-            yield Lab(url, root)
+            yield Lab(url, home)
         finally:
             process.terminate()
             process.wait(20)
