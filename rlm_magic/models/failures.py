@@ -17,6 +17,7 @@ from .route import Route
 
 ATTEMPTS = 6
 TIMEOUT_ATTEMPTS = 2  # each may have waited for minutes, and may be paid for
+UNREACHED_ATTEMPTS = 2  # nobody listens there: a mistyped address, or a server that was not started
 LONGEST = 300  # characters of a provider's own message
 
 _OVERLOADED = {429, 503, 529}
@@ -88,7 +89,7 @@ def _passing(error: Exception, asked: Asked, now: float) -> Failure | None:
         return Failure(asked.error(line, status), line, ATTEMPTS, status in _OVERLOADED, wait)
     if not answered and _disconnected(error):
         line = f"the connection to {redact(_way(route))} failed: {describe(error)}"
-        return Failure(asked.error(line), line, ATTEMPTS)
+        return Failure(asked.error(line), line, UNREACHED_ATTEMPTS if _unreached(error) else ATTEMPTS)
     return None
 
 
@@ -164,6 +165,13 @@ def _answered(error: Exception) -> bool:
 
 def _disconnected(error: Exception) -> bool:
     return any(isinstance(e, OSError) or type(e).__module__.split(".")[0] in _DISCONNECTS for e in _chain(error))
+
+
+def _unreached(error: Exception) -> bool:
+    """Whether no connection was made, as aiohttp and httpx tell it."""
+    return any(
+        type(e).__name__ in ("ClientConnectorError", "ClientConnectorDNSError", "ConnectError") for e in _chain(error)
+    )
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -1,0 +1,178 @@
+"""`%%rlm` end to end in a plain IPython: real subkernels, a real server, no frontend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from IPython.core.completer import provisionalcompleter
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+
+from rlm_magic.magic import RunEnded
+from rlm_magic.result import Result
+from tests.server import OpenAIServer, Reply, Request, error, route
+
+SUBMIT = "FINAL({})"
+
+
+def code(text: str) -> str:
+    return f"```repl\n{text}\n```"
+
+
+@pytest.fixture
+def server() -> Iterator[OpenAIServer]:
+    """The root model runs the question itself as code; the sub-model answers in capitals."""
+
+    def root(request: Request) -> str:
+        question = request["messages"][1]["content"]
+        return code(question[question.index("<<") + 2 : question.index(">>")])
+
+    with OpenAIServer(route({"root": root, "sub": lambda request: request.prompt.upper()})) as running:
+        yield running
+
+
+def ask(shell: InteractiveShell, server: OpenAIServer, line: str, program: str, end: str = "") -> Result | None:
+    return shell.run_cell_magic(
+        "rlm", f"{line} -m openai/root -s openai/sub --api-base {server.url}", f"<<{program}>>{end}"
+    )
+
+
+def test_one_variable_is_the_context_and_keeps_its_name(shell: InteractiveShell, server: OpenAIServer) -> None:
+    shell.user_ns["tickets"] = "first\nsecond\n"
+    ask(shell, server, "tickets -o out", "FINAL([context == tickets, len(context)])")
+    assert shell.user_ns["out"] == [True, 13]
+
+
+def test_several_variables_come_by_name_and_as_a_dict(shell: InteractiveShell, server: OpenAIServer) -> None:
+    shell.user_ns.update(a=[1, 2], b={"k": "v"})
+    ask(shell, server, "a b -o out", "FINAL([sorted(context), a == context['a'], b['k']])")
+    assert shell.user_ns["out"] == [["a", "b"], True, "v"]
+
+
+def test_no_variable_is_no_context(shell: InteractiveShell, server: OpenAIServer) -> None:
+    ask(shell, server, "-o out", "FINAL(repr(context))")
+    assert shell.user_ns["out"] == "None"
+
+
+def test_sub_calls_go_to_the_sub_model(shell: InteractiveShell, server: OpenAIServer) -> None:
+    shell.user_ns["word"] = "quiet"
+    result = ask(shell, server, "word -o out", "FINAL(llm_query_batched([context, 'loud']))")
+    assert shell.user_ns["out"] == ["QUIET", "LOUD"]
+    assert isinstance(result, Result)
+    assert [node.model for node in result.nodes if node.kind == "llm"] == ["openai/sub", "openai/sub"]
+    assert result.cost is None, "the price of a local model is unknown, never 0"
+
+
+def test_a_path_is_bound_as_itself(shell: InteractiveShell, server: OpenAIServer, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("seen", encoding="utf-8")
+    shell.user_ns["folder"] = tmp_path
+    ask(shell, server, "folder -o out", "FINAL((context / 'notes.txt').read_text())")
+    assert shell.user_ns["out"] == "seen"
+
+
+def test_values_of_the_notebook_are_filled_into_the_question(shell: InteractiveShell, server: OpenAIServer) -> None:
+    shell.user_ns.update(n=41, data="x")
+    ask(shell, server, "data -o out", "len(context); d = {'n': {n}}; FINAL(d['n'] + 1)")
+    assert shell.user_ns["out"] == 42
+
+
+def test_a_closing_semicolon_keeps_the_result_out_of_the_output(shell: InteractiveShell, server: OpenAIServer) -> None:
+    assert ask(shell, server, "-o out", "FINAL(1)", end=" ;") is None
+    assert shell.user_ns["out"] == 1
+    assert ask(shell, server, "", "FINAL(1)") is not None
+
+
+def test_a_run_that_fails_ends_in_one_line_and_leaves_out_unbound(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell.user_ns["out"] = "before"
+    with OpenAIServer(lambda request: error(400, "no such thing")) as failing:
+        result = shell.run_cell(f"%%rlm -o out -m openai/root --api-base {failing.url}\nwhat?")
+    assert isinstance(result.error_in_exec, RunEnded)
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.out + shown.err
+    assert "no such thing" in shown.out + shown.err
+    assert "out" not in shell.user_ns
+
+
+def test_an_unreachable_server_is_named(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RunEnded, match=r"127\.0\.0\.1:9"):
+        shell.run_cell_magic("rlm", "-m openai/root --api-base http://127.0.0.1:9/v1 --timeout 20", "what?")
+
+
+def test_a_forced_answer_is_bound_with_a_warning(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    def root(request: Request) -> str | Reply:
+        return "a guess" if "Reply with the answer alone" in request.prompt else code("print('looking')")
+
+    with OpenAIServer(root) as running:
+        shell.run_cell_magic("rlm", f"-o out --turns 2 -m openai/root --api-base {running.url}", "what?")
+    assert shell.user_ns["out"] == "a guess"
+    assert "forced" in capsys.readouterr().err
+
+
+def test_the_configuration_holds_for_every_cell(shell: InteractiveShell, server: OpenAIServer) -> None:
+    shell.run_line_magic("config", "RLMMagic.aliases = {'mine': 'openai/root'}")
+    shell.run_line_magic("config", "RLMMagic.model = 'mine'")
+    shell.run_line_magic("config", f"RLMMagic.api_base = {server.url!r}")
+    result = shell.run_cell_magic("rlm", "-o out", "<<FINAL(7)>>")
+    assert (shell.user_ns["out"], result.nodes[0].models["root"]) == (7, "openai/root")
+
+
+def test_runs_are_listed_shown_and_exported(
+    shell: InteractiveShell, server: OpenAIServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = ask(shell, server, "", "FINAL('an answer')")
+    assert isinstance(first, Result)
+    capsys.readouterr()
+    shell.run_line_magic("rlm", "runs")
+    assert first.run_id in capsys.readouterr().out
+    shown = shell.run_line_magic("rlm", f"show {first.run_id[:15]}")
+    assert shown.answer == "an answer"
+    shell.run_line_magic("rlm", f"export last {tmp_path / 'run.html'}")
+    assert "an answer" in (tmp_path / "run.html").read_text(encoding="utf-8")
+    shell.run_line_magic("rlm", "status")
+    assert "no run is under way" in capsys.readouterr().out
+
+
+def test_doctor_names_what_is_there_and_shows_no_key(
+    shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "canary-not-a-key")
+    shell.run_line_magic("rlm", "doctor")
+    report = capsys.readouterr().out
+    assert "openai" in report
+    assert "ipykernel" in report
+    assert "canary" not in report
+
+
+def test_tab_completes_variables_options_models_and_commands(shell: InteractiveShell) -> None:
+    shell.user_ns["tickets"] = "text"
+    for line, expected in [
+        ("%%rlm tic", "tickets"),
+        ("%%rlm tickets --mod", "--model"),
+        ("%%rlm tickets -m rlm-off", "rlm-offline/policy"),
+        ("%rlm do", "doctor"),
+    ]:
+        with provisionalcompleter():
+            offered = [completion.text for completion in shell.Completer.completions(line, len(line))]
+        assert expected in offered, line
+
+
+def test_help_lists_every_command(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.run_line_magic("rlm", "help")
+    text = capsys.readouterr().out
+    for word in ("status", "runs", "show", "stop", "export", "doctor"):
+        assert word in text
+
+
+def test_options_are_documented_where_ipython_shows_help(shell: InteractiveShell) -> None:
+    doc = shell.find_cell_magic("rlm").__doc__
+    for option in ("--model", "--out", "--turns", "--cost", "--sandbox", "--step", "--bg"):
+        assert option in doc
+
+
+def test_an_unknown_run_is_refused_with_the_nearest(shell: InteractiveShell) -> None:
+    with pytest.raises(UsageError, match="no runs are recorded"):
+        shell.run_line_magic("rlm", "show nosuch")
