@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,10 +31,14 @@ QUIET_SECONDS = 2.0  # before a line shows
 LINE_SECONDS = 0.5  # between two lines
 OPEN_SECONDS = 0.5  # before the live view opens: a run of a moment needs none
 HELLO_SECONDS = 2.0  # for the live view to answer
+SLICE = 0.02
+KEPT = 4  # views of runs that have ended
 NO_ANSWER = (
     "The live view does not answer while the cell runs: interrupt the kernel to stop the run (twice: at once), "
     "or start it with --bg."
 )
+
+_kept: deque[Live] = deque()
 
 
 class Screen(ABC):
@@ -140,7 +145,7 @@ class Live(Screen):
         self._open_at = time.monotonic() + (0 if step else OPEN_SECONDS)
         self._answer_by = float("inf")
         self._mute = False
-        self._finished = False
+        self._below_is_record = False
 
     def begin(self) -> None:
         self._open()
@@ -159,13 +164,21 @@ class Live(Screen):
             self._below.say(NO_ANSWER)
 
     def finish(self) -> None:
-        while not self._run.feed.answered and not self._mute and time.monotonic() < self._answer_by < float("inf"):
-            time.sleep(0.02)  # the view of a short run is about to say what it is
-        self._finished = True
-        if self._view is None or self._run.feed.renderer:
-            self._give_way()
+        feed = self._run.feed
+        while not feed.answered and not self._mute and time.monotonic() < self._answer_by < float("inf"):
+            time.sleep(SLICE)  # the view of a short run is about to say what it is
+        if self._view is None or feed.renderer:
+            self._output.show(record(self._run.tree, run=self._run.id))
+            _keep(self)
         else:
             self._below.finish()
+            self._below_is_record = True
+
+    def close(self) -> None:
+        """Let go of the view, which its output does not need any more."""
+        engine().call(self._run.feed.close)
+        if self._view is not None:
+            self._view.close()
 
     def _open(self) -> None:
         from .view.widget import RunView
@@ -178,19 +191,15 @@ class Live(Screen):
 
     def _receive(self, message: Mapping[str, Any]) -> None:
         engine().call(lambda: self._run.feed.receive(message))
-        late = self._finished and self._view is not None
-        if late and message.get("cmd") == "hello" and message.get("renderer"):
-            self._retire({"text/plain": ""})  # its first word came when the record stood below it already
+        if self._below_is_record and message.get("cmd") == "hello" and message.get("renderer"):
+            self._output.show({"text/plain": ""})  # the view was held up to the end of the cell: one record is enough
 
-    def _give_way(self) -> None:
-        self._retire(record(self._run.tree, run=self._run.id))
 
-    def _retire(self, bundle: dict[str, Any]) -> None:
-        self._output.show(bundle)
-        engine().call(self._run.feed.close)
-        if self._view is not None:
-            self._view.close()
-            self._view = None
+def _keep(screen: Live) -> None:
+    """A page that was loaded again during the run shows the view, not the output that took its place."""
+    _kept.append(screen)
+    if len(_kept) > KEPT:
+        _kept.popleft().close()
 
 
 def has_live_view(shell: InteractiveShell | None, view: str) -> bool:
