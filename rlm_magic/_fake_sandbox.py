@@ -74,6 +74,7 @@ class FakeSandbox:
     """
 
     confinement = "not confined (fake)"
+    rules = ""
 
     def __init__(self, *, recursive: bool = False, window: int = 100_000) -> None:
         self._new_guest = partial(FakeGuest, self._call, recursive=recursive, window=window)

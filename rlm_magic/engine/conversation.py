@@ -65,12 +65,12 @@ class Conversation:
         Raises:
             LimitReached: no turn is left, or the ledger refused it. RunError: the run cannot go on.
         """
-        self._opening = self._open()
         window = prompt.sub_call_capacity(self._harness.sub_model.window)
         async with (
             self._harness.open_sandbox(self.node, recursive=self._recursive, window=window) as sandbox,
             running(sandbox.bind(self._task.variables)) as binding,
         ):
+            self._opening = self._open(sandbox.rules)
             for number in range(1, self._harness.limits.turns + 1):
                 finish = await self._turn(number, sandbox, binding)
                 if finish is not None:
@@ -83,7 +83,7 @@ class Conversation:
     def _recursive(self) -> bool:
         return self._place.depth + 1 < self._harness.limits.depth
 
-    def _open(self) -> tuple[Message, ...]:
+    def _open(self, rules: str) -> tuple[Message, ...]:
         model = self._place.model
         return prompt.opening(
             self._task.query,
@@ -92,6 +92,7 @@ class Conversation:
             root_window=model.window,
             sub_window=self._harness.sub_model.window,
             recursive=self._recursive,
+            rules=rules,
             notes=model.notes,
         )
 

@@ -11,12 +11,18 @@
         │   └── EmptyReply        the model answered nothing (empty, null, or cut at the output limit)
         ├── BindingError      a value could not be handed to the subkernel
         ├── SandboxError      the subkernel could not be started or kept
-        └── JournalError      the record of the run could not be written
+        ├── JournalError      the record of the run could not be written
+        └── Divergence        a resumed run does not do what its record says
 
 A message is one line: it names the value, the limit and the next step.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .types import Usage
 
 
 class RLMError(Exception):
@@ -60,7 +66,11 @@ class WindowError(ModelError):
 
 
 class EmptyReply(ModelError):
-    """The model answered nothing that can be used."""
+    """The model answered nothing that can be used. ``usage`` is what that cost, None where it is not known."""
+
+    def __init__(self, message: str, *, usage: Usage | None = None) -> None:
+        super().__init__(message)
+        self.usage = usage
 
 
 class BindingError(RunError):
@@ -73,3 +83,7 @@ class SandboxError(RunError):
 
 class JournalError(RunError):
     """The record of the run could not be written."""
+
+
+class Divergence(RunError):
+    """A resumed run does not do what its record says; going on could pay for other calls than those recorded."""

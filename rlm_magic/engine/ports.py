@@ -45,6 +45,11 @@ class Sandbox(Protocol):
         """What confines it, in words for the user, such as "not confined"."""
         ...
 
+    @property
+    def rules(self) -> str:
+        """What the code cannot do there, a line for the prompt; empty if it can do everything."""
+        ...
+
     async def bind(self, variables: Sequence[Variable]) -> None:
         """Hand the values over; called once, before the first `run`. One of them is named ``context``, or none.
 

@@ -81,11 +81,16 @@ def opening(
     root_window: int,
     sub_window: int,
     recursive: bool,
+    rules: str,
     notes: str,
 ) -> tuple[Message, Message]:
-    """The instructions, and the question with the cards of the variables. Windows are tokens."""
+    """The instructions, and the question with the cards of the variables. Windows are tokens.
+
+    ``rules``: what the session refuses, one line.
+    """
     instructions = Template(text("root")).substitute(
         recursion=text("recursion") if recursive else "",
+        rules=f"{rules}\n\n" if rules else "",
         capacity=f"{sub_call_capacity(sub_window):,}",
         own=f"{root_capacity(root_window):,}",
     )

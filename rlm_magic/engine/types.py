@@ -77,13 +77,17 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What calls used. ``cost`` is US dollars, None where a price is unknown; an unknown part makes a sum unknown."""
+    """What calls used. ``cost`` is US dollars, None where a price is unknown; an unknown part makes a sum unknown.
+
+    ``estimated``: the server counted nothing for at least one of the calls, so its tokens are a guess from its texts.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
     cost: float | None = 0.0
+    estimated: bool = False
 
     @property
     def tokens(self) -> int:
@@ -97,6 +101,7 @@ class Usage:
             self.cached_tokens + other.cached_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
             None if unknown else (self.cost or 0.0) + (other.cost or 0.0),
+            self.estimated or other.estimated,
         )
 
 

@@ -29,6 +29,7 @@ def main() -> None:
         print(json.dumps(confine.probe(plan, sys.argv[2])))
         return
     descriptor = int(os.environ.pop(names.CHANNEL_VARIABLE))
+    os.environ.pop("JPY_PARENT_PID", None)
     options = sys.argv[1:]
     if sys.platform == "linux":
         _die_with(os.environ.pop(names.PARENT_VARIABLE, ""))

@@ -6,14 +6,19 @@ and ``files`` or is null; ``door`` says whether the seccomp filter is installed.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import socket
+import struct
 from typing import Any, Callable, Dict, List
 
 from . import landlock, seccomp
+from .rules import explain
 
 Plan = Dict[str, Any]
+
+CAPABILITY_VERSION = 0x20080522
 
 
 def enter(plan: Plan) -> None:
@@ -26,6 +31,7 @@ def enter(plan: Plan) -> None:
         resource.setrlimit(getattr(resource, name), (value, value))
     if plan["landlock"] is not None:
         landlock.restrict(**plan["landlock"])
+    _drop_capabilities()
 
 
 def lock(plan: Plan) -> None:
@@ -35,12 +41,8 @@ def lock(plan: Plan) -> None:
         OSError: the kernel refused.
     """
     if plan["door"]:
-        seccomp.lock_door()
-
-
-def limit_memory(size: int) -> None:
-    """Limit the private memory of this process to ``size`` bytes, for good."""
-    resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+        seccomp.lock_door(metadata=plan["landlock"] is None)
+        explain()
 
 
 def probe(plan: Plan, canary: str) -> List[str]:
@@ -68,3 +70,11 @@ def _succeeds(attempt: Callable[[], object]) -> bool:
 def _fork() -> None:
     if os.fork() == 0:
         os._exit(0)
+
+
+def _drop_capabilities() -> None:
+    """Root without its powers: to set the clock, for one, is not a matter of files."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.capset(struct.pack("Ii", CAPABILITY_VERSION, 0), bytes(24)):
+        number = ctypes.get_errno()
+        raise OSError(number, "capset: " + os.strerror(number))

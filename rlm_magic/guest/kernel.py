@@ -31,6 +31,7 @@ from .frames import Frame
 from .link import Link
 from .load import load
 from .names import SUBKERNEL_MARK
+from .rules import no_processes
 from .session import Session
 
 STACK = 512 * 1024
@@ -176,6 +177,7 @@ class Guest:
             self._kernel.descriptors = Descriptors(self._session.stream.write)
             if self._plan is not None:
                 confine.lock(self._plan)
+                self._kernel.shell.system = no_processes  # pexpect would report a lack of terminals
             self._link.send({"type": "ready"})
 
     def _bind(self, frame: Frame) -> Frame:

@@ -30,8 +30,9 @@ def environment(place: Place, python: str) -> dict[str, str]:
         SUBKERNEL_MARK: "1",
         PARENT_VARIABLE: str(os.getpid()),
     }
-    # one thread each: many subkernels share the processor
+    # one thread each, and n_jobs counts as 1: many subkernels share the processor
     variables.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+    variables["JOBLIB_MULTIPROCESSING"] = "0"
     if python == sys.executable and site.ENABLE_USER_SITE:
         variables["PYTHONUSERBASE"] = site.getuserbase()  # it would be looked for below HOME
     return variables

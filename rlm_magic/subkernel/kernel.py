@@ -32,7 +32,10 @@ from .watch import data_size, overrun
 
 START_SECONDS = 60.0
 DEATH_SECONDS = 5.0
+LAST_WORDS_SECONDS = 0.3
 LOG_TAIL = 500
+# What a shell, and bubblewrap, add to the number of the signal that killed a program.
+SIGNALLED = 128
 # Longer messages are the doing of the kernel's code: an honest reply has a few hundred bytes.
 MAX_MESSAGE = 16 * 1024**2
 
@@ -180,7 +183,7 @@ class Kernel:
         self._task(self._end_overrun(pid, memory))
 
     async def _end_overrun(self, pid: int, memory: int) -> None:
-        self._overrun = await overrun(pid, memory, (self.place.work, self.place.outbox))
+        self._overrun = await overrun(pid, memory, self.place.writable)
         self.kill()
 
     def kill(self) -> None:
@@ -204,7 +207,10 @@ class Kernel:
         if self._overrun:
             return f"{self._overrun} and was killed"
         status = self.died.result() if self.died.done() else 0
-        return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
+        number = -status if status < 0 else status - SIGNALLED
+        if number in set(signal.Signals):
+            return f"was killed by {signal.Signals(number).name}"
+        return f"exited with status {status}"
 
     async def send(self, frame: Frame) -> None:
         """Send a frame to the guest; as `Channel.send`."""
@@ -245,8 +251,8 @@ class Kernel:
         try:
             while True:
                 await self._take(await self._channel.receive())
-        except (EOFError, ConnectionError):
-            pass
+        except (EOFError, ConnectionError):  # it is dead, most likely: how, its parent will tell
+            await asyncio.wait({self.died}, timeout=LAST_WORDS_SECONDS)
         except FrameError as error:
             self.end(str(error))
         finally:

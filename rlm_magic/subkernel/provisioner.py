@@ -33,6 +33,7 @@ class SubkernelProvisioner(LocalProvisioner):
     tier: Tier
     channel: socket.socket
     kernel_pid: int
+    _kernel_fd = -1
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
         self.channel, theirs = socket.socketpair()
@@ -53,6 +54,9 @@ class SubkernelProvisioner(LocalProvisioner):
         """Take note of the kernel's own process, which a tier's program may have started; it has no children yet."""
         assert self.process is not None
         self.kernel_pid = _innermost(self.process.pid)
+        if hasattr(os, "pidfd_open"):
+            with contextlib.suppress(ProcessLookupError):
+                self._kernel_fd = os.pidfd_open(self.kernel_pid)
 
     async def send_signal(self, signum: int) -> None:
         """An interrupt is for the kernel alone; what ends it is for its whole group."""
@@ -93,15 +97,24 @@ class SubkernelProvisioner(LocalProvisioner):
         if self.process is not None and hasattr(os, "pidfd_open"):
             await _readable(os.pidfd_open(self.process.pid))
             self.end()
+            if self._kernel_fd >= 0:  # its parent, a tier's program, may die before it
+                kernel, self._kernel_fd = self._kernel_fd, -1
+                await _readable(kernel)
         return await super().wait()
 
 
 def _innermost(pid: int) -> int:
     """The last of a chain of processes of which each started the next."""
-    with contextlib.suppress(OSError):
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return _innermost(int(children[0])) if children else pid
+    for child in _children(pid):
+        return _innermost(child)
     return pid
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:  # not every Linux is built with it
+        return [child for child, parent, _ in _processes() if parent == pid]
 
 
 async def _readable(pidfd: int) -> None:
@@ -116,13 +129,17 @@ async def _readable(pidfd: int) -> None:
         os.close(pidfd)
 
 
-def _session(leader: int) -> Iterator[int]:
+def _session(leader: int) -> list[int]:
     """The processes of a session, where /proc tells: they may have left the leader's group."""
+    return [pid for pid, _, session in _processes() if session == leader]
+
+
+def _processes() -> Iterator[tuple[int, int, int]]:
+    """The number, parent and session of each process."""
     if sys.platform != "linux":
         return
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             # pid (name) state ppid pgrp session ...; the name may hold anything
             fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
-            if int(fields[3]) == leader:
-                yield int(entry.name)
+            yield int(entry.name), int(fields[1]), int(fields[3])

@@ -63,6 +63,11 @@ class Place:
     def outbox(self) -> Path:
         return self.directory / OUTBOX
 
+    @property
+    def writable(self) -> tuple[Path, ...]:
+        """Where the model's code may write."""
+        return (self.sockets.parent, self.work, self.outbox)
+
     def make(self) -> None:
         for directory in (self.directory, self.sockets.parent, self.work, self.inbox, self.outbox):
             directory.mkdir(mode=0o700)
@@ -119,7 +124,7 @@ def _parent() -> Path:
     chosen = any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
     candidates = [Path(tempfile.gettempdir())] if chosen else [Path("/var/tmp"), Path(tempfile.gettempdir())]
     candidates.append(Path("/tmp"))
-    for directory in candidates:
+    for directory in map(Path.resolve, candidates):  # what is mounted there is named without links
         if len(os.fsencode(directory)) <= MAX_ROOT and os.access(directory, os.W_OK | os.X_OK):
             return directory
     raise SandboxError(

@@ -21,11 +21,13 @@ from .kernel import Dead, Kernel
 from .rundir import run_directory
 from .specs import kernel_spec
 from .threads import in_thread
-from .tiers import TIERS, Room, Tier, prefixes
+from .tiers import TIERS, Room, Tier, installation
 
 # Seconds that an interrupted cell has to end by itself: after its time is up, and when the run was stopped.
 GRACE = 1.0
 STOP_GRACE = 0.08
+# For a context that another subkernel handed up; a gibibyte takes about one.
+UNTRUSTED_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Subkernels:
         self, *, kernel: str | None = None, memory: int = 4 * GIB, tier: Tier | None = None, paths: Sequence[str] = ()
     ) -> None:
         spec = kernel_spec(kernel)
-        self._setup = Setup(spec, prefixes(spec.argv[0]), tier or TIERS["none"], memory, tuple(paths))
+        self._setup = Setup(spec, installation(spec.argv[0]), tier or TIERS["none"], memory, tuple(paths))
         self.confinement = self._setup.tier.words
         self._open: set[Subkernel] = set()
         self._owner = os.getpid()
@@ -92,6 +94,7 @@ class Subkernel:
 
     def __init__(self, setup: Setup, recursive: bool, window: int) -> None:
         self.confinement = setup.tier.words
+        self.rules = setup.tier.rules
         self._setup = setup
         self._recursive = recursive
         self._window = window
@@ -145,16 +148,27 @@ class Subkernel:
 
     async def _bind(self) -> None:
         assert self._kernel is not None
-        for number, variable in enumerate(self._variables):
-            file = await in_thread(variable.source.file)
-            path = file.path
-            if file.format != "path":
-                path = await in_thread(hand_over, file.path, self._kernel.place.inbox / str(number))
-            try:
-                await self._kernel.bind(variable.name, path, file.format)
-            except Dead as death:
-                raise BindingError(f"{variable.name}: the subkernel died while it loaded this value: {death}") from None
-        self._kernel.watch(self._setup.memory)
+        trusted = all(variable.trusted for variable in self._variables)
+        if not trusted:  # loading it may run code of the model's
+            self._kernel.watch(self._setup.memory)
+        try:
+            async with asyncio.timeout(None if trusted else UNTRUSTED_SECONDS):
+                for number, variable in enumerate(self._variables):
+                    await self._bind_one(self._kernel, number, variable)
+        except TimeoutError:
+            raise BindingError(f"the context could not be loaded within {UNTRUSTED_SECONDS:g} seconds") from None
+        if trusted:
+            self._kernel.watch(self._setup.memory)
+
+    async def _bind_one(self, kernel: Kernel, number: int, variable: Variable) -> None:
+        file = await in_thread(variable.source.file)
+        path = file.path
+        if file.format != "path":
+            path = await in_thread(hand_over, file.path, kernel.place.inbox / str(number))
+        try:
+            await kernel.bind(variable.name, path, file.format)
+        except Dead as death:
+            raise BindingError(f"{variable.name}: the subkernel died while it loaded this value: {death}") from None
 
     async def _ready(self) -> Kernel:
         if self._lost and self._renewing is None:

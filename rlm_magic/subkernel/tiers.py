@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
+import site
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..engine.errors import InputError
+from ..guest import seccomp
 from ..guest.names import PARENT_VARIABLE, PLAN_VARIABLE
 from .rundir import Place
 from .specs import GUEST
@@ -27,10 +30,19 @@ MIB = 1024**2
 LIMITS = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": 1024 * MIB, "RLIMIT_NOFILE": 1024}
 PROBE_SECONDS = 20
 
-# What programs of the system's Python need to run, beside its prefixes; what does not exist is left out.
-SYSTEM = ("/usr", "/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/etc/alternatives")
-ROOTS = ("lib", "lib32", "lib64", "bin", "sbin")
-DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
+# What programs need, of the system and of each folder that a Python is installed in; what does not exist is left out.
+# Not the folders as a whole: a pip.conf there may hold the password of a package index.
+SYSTEM = ("/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/etc/alternatives", "/nix/store")
+INFORMATION = ("/proc/cpuinfo", "/proc/meminfo")
+ROOTS = ("/lib", "/lib32", "/lib64", "/bin")
+PARTS = ("bin", "lib", "lib32", "lib64", "libexec", "share", "include", "ssl", "etc/fonts", "pyvenv.cfg")
+DEVICES = ("/dev/null", "/dev/urandom", "/dev/random")
+
+
+RULES = (
+    "The session has no network and starts no processes (no `!command`, subprocess, multiprocessing, pip install); "
+    "threads work."
+)
 
 
 @dataclass(frozen=True)
@@ -43,18 +55,20 @@ class Room:
 
     @property
     def readable(self) -> tuple[str, ...]:
-        return (*self.python, str(GUEST), *self.bound)
+        return (*self.python, str(GUEST), *self.bound, str(self.place.directory))
 
     @property
     def writable(self) -> tuple[str, ...]:
-        return tuple(map(str, (self.place.sockets.parent, self.place.work, self.place.outbox)))
+        return tuple(map(str, self.place.writable))
 
 
 class Tier(Protocol):
-    """One way to confine a subkernel. ``words`` is for the user."""
+    """One way to confine a subkernel. ``words`` are for the user, ``rules`` for the model."""
 
     @property
     def words(self) -> str: ...
+    @property
+    def rules(self) -> str: ...
 
     def wrap(self, command: Sequence[str], room: Room) -> list[str]:
         """The command that runs another one confined."""
@@ -67,6 +81,7 @@ class Tier(Protocol):
 
 class Unconfined:
     words = "not confined"
+    rules = ""
 
     def wrap(self, command: Sequence[str], room: Room) -> list[str]:
         return list(command)
@@ -76,12 +91,18 @@ class Unconfined:
 
 
 class Bubblewrap:
-    """Namespaces and mounts of its own, from the system's bubblewrap."""
+    """Namespaces and mounts of its own, from the system's bubblewrap.
+
+    There is no /proc: through it the code could write to the memory of bubblewrap's own process, which no filter binds.
+    Nor is there any file system in memory, whose size and number of files would have to be watched from inside.
+    """
 
     words = "confined by bubblewrap and seccomp"
+    rules = RULES
 
     def wrap(self, command: Sequence[str], room: Room) -> list[str]:
-        return ["bwrap", *_namespaces(), *_system(), *_mounts(room), "--remount-ro", "/", "--", *command]
+        program = shutil.which("bwrap") or "bwrap"
+        return [program, *_namespaces(), *_mounts(room), "--remount-ro", "/", "--", *command]
 
     def plan(self, room: Room) -> dict[str, Any] | None:
         return {"limits": LIMITS, "landlock": None, "door": True}
@@ -91,14 +112,14 @@ class Landlock:
     """Where namespaces are refused: an allow-list of files, from the kernel."""
 
     words = "confined by Landlock and seccomp"
+    rules = RULES
 
     def wrap(self, command: Sequence[str], room: Room) -> list[str]:
         return list(command)
 
     def plan(self, room: Room) -> dict[str, Any] | None:
-        system = (*SYSTEM, *("/" + name for name in ROOTS))
         access = {
-            "readable": [*system, *room.readable, str(room.place.directory)],
+            "readable": [*SYSTEM, *INFORMATION, *ROOTS, *room.readable],
             "writable": list(room.writable),
             "files": list(DEVICES),
         }
@@ -124,20 +145,30 @@ def choose(name: str) -> Tier:
     raise InputError(f"the model's code cannot be confined here ({reasons}): --sandbox none runs it with your rights")
 
 
-@cache
 def failure(name: str) -> str:
-    """Why a tier does not work here; empty if it does. Tried once in a process, about a tenth of a second."""
-    if sys.platform != "linux":
-        return f"not on {sys.platform}"
+    """Why a tier does not work here; empty if it does. Tried until it works once; about a tenth of a second."""
+    if name not in _works:
+        reason = _failure(name)
+        if reason:
+            return reason
+        _works.add(name)
+    return ""
+
+
+_works: set[str] = set()
+
+
+def _failure(name: str) -> str:
+    if not seccomp.supported():
+        return f"not on {platform.system()} {platform.machine()}"
     if name == "bwrap" and shutil.which("bwrap") is None:
         return "bubblewrap is not installed"
     with tempfile.TemporaryDirectory(prefix="rlmp-") as folder:
-        place = Place(Path(folder, "1"))
-        for directory in (place.directory, place.sockets.parent, place.work, place.inbox, place.outbox):
-            directory.mkdir()
+        place = Place(Path(os.path.realpath(folder), "1"))
+        place.make()
         canary = Path(folder, "canary")
         canary.touch()
-        return _try(TIERS[name], Room(place, prefixes(sys.executable)), canary)
+        return _try(TIERS[name], Room(place, installation(sys.executable)), canary)
 
 
 def _try(tier: Tier, room: Room, canary: Path) -> str:
@@ -147,17 +178,17 @@ def _try(tier: Tier, room: Room, canary: Path) -> str:
         done = subprocess.run(
             command, env=environment, cwd=room.place.work, capture_output=True, text=True, timeout=PROBE_SECONDS
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+        through = json.loads(done.stdout) if done.returncode == 0 else None
+    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
         return str(error)
-    if done.returncode:
+    if through is None:
         return (done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"])[-1]
-    through = json.loads(done.stdout)
     return f"it could {', '.join(through)}" if through else ""
 
 
 @cache
-def prefixes(python: str) -> tuple[str, ...]:
-    """The folders that a Python is installed in.
+def installation(python: str) -> tuple[str, ...]:
+    """The files and folders that a Python needs of where it is installed.
 
     Raises:
         InputError: it cannot be run.
@@ -167,8 +198,14 @@ def prefixes(python: str) -> tuple[str, ...]:
         done = subprocess.run([python, "-Ic", code], capture_output=True, text=True, check=True, timeout=PROBE_SECONDS)
     except (OSError, subprocess.SubprocessError) as error:
         raise InputError(f"the Python {python} cannot be run: {error}") from None
-    found = {form for path in json.loads(done.stdout) for form in (path, os.path.realpath(path))}
-    return tuple(sorted(path for path in found if not Path(path).is_relative_to("/usr")))
+    prefixes = {form for path in json.loads(done.stdout) for form in (path, os.path.realpath(path))}
+    found = [os.path.join(prefix, part) for prefix in ("/usr", "/usr/local", *sorted(prefixes)) for part in PARTS]
+    if python == sys.executable and site.ENABLE_USER_SITE:
+        found.append(site.getusersitepackages())
+    program = shutil.which(python) or python
+    if not any(Path(program).is_relative_to(path) for path in found):
+        found.append(program)  # a link or a script that starts it
+    return tuple(path for path in dict.fromkeys(found) if os.path.exists(path))
 
 
 def _namespaces() -> list[str]:
@@ -177,22 +214,14 @@ def _namespaces() -> list[str]:
     return [*own, "--cap-drop", "ALL", "--hostname", "rlm", "--unsetenv", PARENT_VARIABLE]
 
 
-def _system() -> list[str]:
-    options = [option for path in SYSTEM for option in ("--ro-bind-try", path, path)]
-    for name in ROOTS:
-        root = Path("/", name)
-        if root.is_symlink():
-            options += ["--symlink", os.readlink(root), str(root)]
-        elif root.exists():
-            options += ["--ro-bind", str(root), str(root)]
-    small = ["--size", str(64 * MIB), "--tmpfs"]
-    return [*options, "--dev", "/dev", *small, "/dev/shm", "--remount-ro", "/dev", "--proc", "/proc", *small, "/tmp"]
-
-
 def _mounts(room: Room) -> list[str]:
-    options: list[str] = []
-    for path in (*room.readable, str(room.place.directory)):
+    options = [option for path in (*SYSTEM, *INFORMATION) for option in ("--ro-bind-try", path, path)]
+    for path in DEVICES:
+        options += ["--dev-bind", path, path]
+    for root in filter(os.path.exists, ROOTS):
+        options += ["--symlink", os.readlink(root), root] if os.path.islink(root) else ["--ro-bind", root, root]
+    for path in room.readable:
         options += ["--ro-bind", path, path]
     for path in room.writable:
         options += ["--bind", path, path]
-    return options
+    return [*options, "--chdir", str(room.place.work)]

@@ -22,6 +22,7 @@ class PlainSandbox:
     """A sandbox without a thread, so that every run has the same steps: each cell makes the sub-calls in its text."""
 
     confinement = "none"
+    rules = ""
 
     def __init__(self, node: str) -> None:
         self.node = node

@@ -13,10 +13,19 @@ from rlm_magic.engine.types import Message, Variable
 from rlm_magic.testing import variable
 
 
-def opening(*variables: Variable, recursive: bool = False, window: int = 128_000, notes: str = "") -> tuple[str, str]:
+def opening(
+    *variables: Variable, recursive: bool = False, window: int = 128_000, rules: str = "", notes: str = ""
+) -> tuple[str, str]:
     left = Left(1, 30, 999)
     system, user = prompt.opening(
-        "How many?", variables, left, root_window=window, sub_window=window, recursive=recursive, notes=notes
+        "How many?",
+        variables,
+        left,
+        root_window=window,
+        sub_window=window,
+        recursive=recursive,
+        rules=rules,
+        notes=notes,
     )
     assert (system.role, user.role) == ("system", "user")
     return system.content, user.content
@@ -57,13 +66,19 @@ def test_instructions_with_recursion() -> None:
 
 @pytest.mark.parametrize("recursive", [False, True])
 def test_instructions_are_one_page(recursive: bool) -> None:
-    system, _ = opening(recursive=recursive, window=10_000_000)
+    system, _ = opening(recursive=recursive, window=10_000_000, rules="x" * 140)
     assert len(system) <= 2_000
     assert "$" not in system
 
 
 def test_recursion_is_not_mentioned_where_there_is_none() -> None:
     assert "rlm_query" not in opening()[0]
+
+
+def test_what_the_session_refuses_is_said_once_where_it_refuses_anything() -> None:
+    with_rules, without = opening(rules="No network.")[0], opening()[0]
+    assert "\n\nNo network.\n\nHow to decide:" in with_rules
+    assert with_rules.replace("No network.\n\n", "") == without
 
 
 def test_notes_on_the_model_follow_the_instructions() -> None:

@@ -1,61 +1,26 @@
-"""Real subkernels. Most tests of a module share one, on one event loop."""
+"""Most tests of a module share one subkernel, in the strongest tier; the other tiers are slow tests."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 
-from rlm_magic.engine.ports import Handle
-from rlm_magic.engine.types import CellResult, SubCall, SubReply, Variable
-from rlm_magic.subkernel import Subkernel, Subkernels
+from rlm_magic.subkernel import Tier
+from rlm_magic.subkernel.tiers import TIERS
 
-WINDOW = 1_000
-
-
-async def echo(call: SubCall) -> list[SubReply]:
-    """Every prompt comes back in capitals."""
-    return [SubReply(text=prompt.upper()) for prompt in call.prompts]
+from ...subkernels import Session, opened, tiers
 
 
-class Session:
-    """A subkernel to be used from plain test functions."""
-
-    def __init__(self, runner: asyncio.Runner, subkernel: Subkernel) -> None:
-        self.runner = runner
-        self.subkernel = subkernel
-
-    def run(self, code: str, handle: Handle = echo, *, seconds: float = 20) -> CellResult:
-        return self.runner.run(self.subkernel.run(code, handle, seconds=seconds))
-
-    def bind(self, *variables: Variable) -> None:
-        self.runner.run(self.subkernel.bind(variables))
-
-    def do(self, work: Callable[[Subkernel], Any]) -> Any:
-        """Run ``await work(subkernel)``."""
-        return self.runner.run(work(self.subkernel))
-
-
-@contextmanager
-def opened(
-    variables: Sequence[Variable] = (), *, recursive: bool = False, window: int = WINDOW, **options: Any
-) -> Iterator[Session]:
-    with asyncio.Runner() as runner:
-        opening = Subkernels(**options)("0", recursive=recursive, window=window)
-        session = Session(runner, runner.run(opening.__aenter__()))
-        try:
-            session.bind(*variables)
-            yield session
-        finally:
-            runner.run(opening.__aexit__(None, None, None))
+@pytest.fixture(scope="module", params=[*tiers(sampled=True), pytest.param("none", marks=pytest.mark.slow)])
+def tier(request: pytest.FixtureRequest) -> Tier:
+    return TIERS[request.param]
 
 
 @pytest.fixture(scope="module")
-def session() -> Iterator[Session]:
-    with opened() as session:
+def session(tier: Tier) -> Iterator[Session]:
+    with opened(tier=tier) as session:
         yield session
 
 

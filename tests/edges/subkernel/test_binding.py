@@ -12,7 +12,7 @@ from rlm_magic.engine.errors import BindingError
 from rlm_magic.engine.types import ValueFile, Variable
 from rlm_magic.guest.load import dump
 
-from .conftest import opened
+from ...subkernels import opened
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 
 from rlm_magic.engine.types import SubCall, SubReply, ValueFile
 
-from .conftest import WINDOW, Session, echo, opened
+from ...subkernels import WINDOW, Session, echo, opened
 
 
 class Slow:
@@ -139,7 +139,7 @@ def test_an_interrupted_caller_cancels_its_call(session: Session) -> None:
     assert slow.cancelled == 1
 
 
-def test_a_forked_process_cannot_call(session: Session) -> None:
+def test_a_forked_process_cannot_call() -> None:
     code = (
         "import os, warnings\n"
         "warnings.simplefilter('ignore')\n"
@@ -150,7 +150,8 @@ def test_a_forked_process_cannot_call(session: Session) -> None:
         "    os._exit(0)\n"
         "print(os.read(r, 100).decode()); os.wait()"
     )
-    assert "forked process" in session.run(code).output
+    with opened() as session:
+        assert "forked process" in session.run(code).output
 
 
 def test_the_round_trip_of_a_call_is_short(session: Session) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psutil
 import pytest
 
-from .conftest import Session
+from ...subkernels import Session, opened
 
 
 def test_a_traceback_holds_the_codes_own_lines_only(session: Session) -> None:
@@ -60,8 +60,9 @@ def test_errors_and_output_share_one_order(session: Session) -> None:
     assert output.split() == ["1", "2", "3", "4"]
 
 
-def test_what_a_child_process_writes_is_output(session: Session) -> None:
-    result = session.run("import os\nos.system('echo from a process')\nos.write(2, b'from C\\n')\nprint('own')")
+def test_what_a_child_process_writes_is_output() -> None:
+    with opened() as session:
+        result = session.run("import os\nos.system('echo from a process')\nos.write(2, b'from C\\n')\nprint('own')")
     assert sorted(line for line in result.output.splitlines() if line[0] in "fo") == [
         "from C",
         "from a process",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -22,8 +21,7 @@ from rlm_magic.engine.types import SubCall, SubReply
 from rlm_magic.subkernel import Subkernels, close_all
 from rlm_magic.subkernel.rundir import RunDirectory, sweep
 
-from .conftest import Session, echo, opened
-
+from ...subkernels import Session, echo, opened
 
 # Seconds within which something must happen on a busy machine; what goes wrong here would take a minute or for ever.
 PATIENCE = 10.0
@@ -111,9 +109,8 @@ def test_a_death_is_noticed_and_a_new_session_is_there(session: Session, code: s
 
 
 def test_a_death_between_two_cells_is_noticed_by_the_next(session: Session) -> None:
-    pid = number(session, "import os; print(os.getpid())")
-    os.kill(pid, signal.SIGKILL)
-    assert gone(pid)
+    session.run("import os, threading; threading.Timer(0.2, os._exit, (1,)).start()")
+    session.runner.run(asyncio.sleep(0.5))
     assert session.run("1").status == "died"
     assert session.run("1").status == "ok"
 
@@ -182,11 +179,11 @@ def test_closing_leaves_no_process_and_no_file() -> None:
     assert not Path(work).parent.exists()
 
 
-def test_what_a_dead_session_left_running_is_killed(session: Session) -> None:
-    pid = number(session, "import subprocess; p = subprocess.Popen(['sleep', '600']); print(p.pid)")
-    assert session.run("import os; os._exit(1)").status == "died"
-    assert gone(pid)
-    session.run("1")
+def test_what_a_dead_session_left_running_is_killed() -> None:
+    with opened() as session:
+        pid = number(session, "import subprocess; p = subprocess.Popen(['sleep', '600']); print(p.pid)")
+        assert session.run("import os; os._exit(1)").status == "died"
+        assert gone(pid)
 
 
 def test_killing_from_another_thread() -> None:

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from rlm_magic.engine.types import SubCall, SubReply, Variable
 from rlm_magic.guest.frames import LENGTH, MAX_FRAME, FrameError, decode, encode, length
+from rlm_magic.subkernel import Tier
 from rlm_magic.subkernel.contexts import handed_up
 from rlm_magic.subkernel.results import Report
 from rlm_magic.subkernel.rpc import CallServer
 from rlm_magic.subkernel.rundir import Place
 
-from .conftest import Session, echo, opened
+from ...subkernels import Session, echo, opened
 
 FORGE = (
     "import json, struct\n"
@@ -120,8 +121,8 @@ def test_what_is_no_result(frame: dict[str, object]) -> None:
 
 
 @pytest.fixture(scope="module")
-def forger() -> Iterator[Session]:
-    with opened(recursive=True) as session:
+def forger(tier: Tier) -> Iterator[Session]:
+    with opened(recursive=True, tier=tier) as session:
         session.run(FORGE)
         yield session
 
