@@ -7,7 +7,7 @@ PIP := scripts/retry $(BIN)/python -m pip install -qq --disable-pip-version-chec
 	--retries 10 --timeout 60 --constraint constraints.txt
 INSTALL := $(PIP) --no-build-isolation --editable
 JLPM := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" jlpm
-PARALLEL := -n 2 --dist loadgroup --inline-snapshot=disable
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder --inline-snapshot=disable
 VIEW := $(shell find labextension/src labextension/style labextension/scripts -type f 2>/dev/null)
 SLOWEST := --durations 10 --durations-min 5
 
