@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import threading
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from rlm_magic.magic import RunEnded
 from rlm_magic.result import Result
+from rlm_magic.trace import Runs
 from tests.server import OpenAIServer, Reply, Request, route
 
 SUBMIT = "answer['content'] = {}; answer['ready'] = True"
@@ -25,10 +26,6 @@ def code(text: str) -> str:
 def ask(shell: InteractiveShell, server: OpenAIServer, options: str, question: str = "go") -> Result:
     models = f"-m openai/root -s openai/sub --api-base {server.url}"
     return shell.run_cell_magic("rlm", f"{models} {options}", question)
-
-
-def last_run(shell: InteractiveShell) -> Result:
-    return shell.run_line_magic("rlm", "show last")
 
 
 @pytest.mark.slow
@@ -68,54 +65,65 @@ def test_ten_thousand_attempts_with_fifty_calls_let_exactly_fifty_through(shell:
     assert "calls=50" in result.reason
 
 
-def interrupt_when(condition: Callable[[], bool]) -> threading.Thread:
-    """Press Ctrl-C once a condition holds."""
+SESSION = """
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+shell.run_line_magic("load_ext", "rlm_magic")
+shell.run_line_magic("config", f"RLMMagic.runs_dir = {sys.argv[1]!r}")
+shell.user_ns["out"] = "before"
+error = shell.run_cell(sys.stdin.read()).error_in_exec
+print("back:", type(error).__name__, error, flush=True)
+shell.run_cell("x = 1 + 1")
+print("then:", shell.user_ns["x"], "out" in shell.user_ns, flush=True)
+"""
 
-    def press() -> None:
-        while not condition():
+
+def interrupted(cell: str, runs: Path, ready: Callable[[], bool]) -> tuple[str, float]:
+    """Run a cell in an IPython of its own and press Ctrl-C once ``ready``; what it printed, seconds to the prompt."""
+    command = [sys.executable, "-c", SESSION, str(runs)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
+        assert session.stdin is not None
+        assert session.stdout is not None
+        session.stdin.write(cell)
+        session.stdin.close()
+        while not ready():
+            assert session.poll() is None
             time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGINT)
+        pressed = time.monotonic()
+        session.send_signal(signal.SIGINT)
+        printed = []
+        for line in session.stdout:
+            printed.append(line)
+            if line.startswith("back:"):
+                back = time.monotonic() - pressed
+    return "".join(printed), back
 
-    thread = threading.Thread(target=press, daemon=True)
-    thread.start()
-    return thread
 
-
-def test_ctrl_c_with_a_thousand_pending_calls_sends_nothing_more(shell: InteractiveShell) -> None:
+def test_ctrl_c_with_a_thousand_pending_calls_sends_nothing_more(tmp_path: Path) -> None:
     pending = "llm_query_batched([f'{i}' for i in range(1000)])"
-    pressed: list[float] = []
-
-    def some_in_flight() -> bool:
-        if server.in_flight < 4:
-            return False
-        pressed.append(time.monotonic())
-        return True
-
     scripts = {"root": lambda request: code(pending), "sub": lambda request: Reply("late", hang=True)}
     with OpenAIServer(route(scripts)) as server:
-        interrupt_when(some_in_flight)
-        with pytest.raises(RunEnded, match="stopped"):
-            ask(shell, server, "--concurrency 1000")
-        back = time.monotonic() - pressed[0]
+        line = f"%%rlm -m openai/root -s openai/sub --api-base {server.url} --concurrency 1000"
+        printed, back = interrupted(f"{line}\ngo", tmp_path, lambda: server.in_flight >= 4)
         sent = len(server.requests)
         server.wait(lambda s: s.in_flight == 0)
         server.release()
         assert len(server.requests) == sent
+    assert "RunEnded stopped" in printed
     assert back < 5
     print(f"the prompt was back after {back:.2f} s")
-    tree = last_run(shell).tree
+    tree = Result.load(Runs(tmp_path).find("last")).tree
     assert tree.root is not None
     assert tree.root.status == "stopped"
     assert all(node.closed is not None for node in tree.nodes.values())
     assert sum(node.kind == "llm" for node in tree.nodes.values()) > 900
 
 
-def test_ctrl_c_in_endless_code_gives_the_prompt_back_and_the_session_goes_on(shell: InteractiveShell) -> None:
-    shell.user_ns["out"] = "before"
+def test_ctrl_c_in_endless_code_gives_the_prompt_back_and_the_session_goes_on(tmp_path: Path) -> None:
     with OpenAIServer(route({"root": lambda request: code("print('in')\nwhile True: pass")})) as server:
-        interrupt_when(lambda: len(server.requests) == 1)
-        with pytest.raises(RunEnded, match=r"%rlm show"):
-            ask(shell, server, "-o out")
-    assert "out" not in shell.user_ns
-    shell.run_cell("x = 1 + 1")
-    assert shell.user_ns["x"] == 2
+        cell = f"%%rlm -o out -m openai/root --api-base {server.url}\ngo"
+        printed, back = interrupted(cell, tmp_path, lambda: len(server.requests) == 1)
+    assert "%rlm show" in printed
+    assert "then: 2 False" in printed
+    assert back < 5
