@@ -9,17 +9,20 @@ from pathlib import Path
 from ..engine.errors import BindingError, InputError
 from ..engine.types import Source, ValueFile, Variable
 from ..guest.card import card
+from .libraries import materialized
 from .store import ValueStore
 
 
 def bind(name: str, value: object, *, store: ValueStore) -> Variable:
     """Describe a value and make it ready to be handed over; nothing is written yet.
 
-    A `pathlib.Path` stands for the file or directory itself, everything else for a copy as of the hand-over.
+    A `pathlib.Path` stands for the file or directory itself, a DuckDB relation for its result now, everything else for
+    a copy as of the hand-over.
 
     Raises:
-        InputError: a path that does not exist, or is neither a file nor a directory.
+        InputError: a path that does not exist, or is neither a file nor a directory; a query that fails.
     """
+    value = materialized(name, value)
     source: Source = _existing(name, value) if isinstance(value, Path) else store.source(name, value)
     return Variable(name, card(name, value), source)
 

@@ -1,94 +1,91 @@
-"""Pickling a value of the notebook, and finding what in it cannot be pickled."""
+# cloudpickle is untyped
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+"""Pickling a value of the notebook, so that a subkernel with the same libraries can load it."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import io
-import itertools
-import time
-from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, cast
+import sys
+import threading
+from collections.abc import Callable
+from functools import cache, partial
+from types import FunctionType, ModuleType
+from typing import Any, BinaryIO
 
 from ..engine.errors import BindingError
 from ..guest.load import write_pickle
 from ..guest.show import type_name
+from .culprit import culprit
+from .installed import is_loose
+from .libraries import reduced
 
-# Bounds of the search for the culprit: seconds, levels, parts of one object.
-_SEARCH_SECONDS = 2.0
-_SEARCH_DEPTH = 8
-_SEARCH_PARTS = 1000
+# cloudpickle's list of modules that go by value is one for the process
+_by_value = threading.RLock()
 
 
 def pickle_into(file: BinaryIO, name: str, value: object) -> None:
-    """Write the container of `rlm_magic.guest.load`; classes and functions of the notebook travel by value.
+    """Write the container of `rlm_magic.guest.load`.
+
+    Classes and functions of the notebook travel by value, as do those of modules that are not installed: the folder
+    of the notebook and editable installs are out of a subkernel's sight.
 
     Raises:
         BindingError: the value, or a part of it, cannot be pickled; the message names it.
         OSError: the file cannot be written.
     """
     try:
-        write_pickle(value, file, _pickler())
+        write(value, file)
     except OSError:
         raise
     except Exception as error:
-        place, part = culprit(name, value)
+        place, part = culprit(name, value, write)
         cause = " ".join(str(error).split())[:200] or type(error).__name__
         raise BindingError(
             f"{name} cannot be handed to the subkernel: {place} ({type_name(part)}) cannot be pickled: {cause}; "
-            "convert it to text, list, dict or DataFrame, or pass a path"
+            + _way_out(part)
         ) from error
 
 
-def culprit(name: str, value: object) -> tuple[str, object]:
-    """The innermost part that cannot be pickled, as far as a short search finds it, and how to reach it."""
-    deadline = time.monotonic() + _SEARCH_SECONDS
-    with contextlib.suppress(Exception):  # the value's own methods run, and what they raise ends the search
-        for _ in range(_SEARCH_DEPTH):
-            name, value = next(part for part in _parts(name, value) if not _picklable(part[1], deadline))
-    return name, value
+def write(value: object, file: BinaryIO) -> None:
+    """`pickle_into` with errors as they come."""
+    with _by_value:
+        registered: list[ModuleType] = []
+        try:
+            write_pickle(value, file, partial(_pickler(), registered=registered))
+        finally:
+            for module in registered:
+                importlib.import_module("cloudpickle").unregister_pickle_by_value(module)
 
 
-def _parts(name: str, value: object) -> Iterator[tuple[str, object]]:
-    return itertools.islice(_all_parts(name, value), _SEARCH_PARTS)
+def _way_out(part: object) -> str:
+    ways = "convert it to text, list, dict or DataFrame, or pass a path"
+    module = sys.modules.get(str(type(part).__module__))
+    if module is None or not is_loose(module):
+        return ways
+    return f"{ways}, or install its module {module.__name__!r}, which goes along as it is not installed"
 
 
-def _all_parts(name: str, value: object) -> Iterator[tuple[str, object]]:
-    if isinstance(value, Mapping):
-        for key, item in cast("Mapping[object, object]", value).items():
-            yield f"a key of {name}", key
-            yield f"{name}[{_short(key)}]", item
-    elif isinstance(value, (list, tuple)):
-        for position, item in enumerate(cast("list[object]", value)):
-            yield f"{name}[{position}]", item
-    elif isinstance(value, (set, frozenset)):
-        for item in cast("set[object]", value):
-            yield f"an item of {name}", item
-    for attribute, item in cast("dict[str, object]", getattr(cast("object", value), "__dict__", {})).items():
-        yield f"{name}.{attribute}", item
+@cache
+def _pickler() -> Callable[..., Any]:
+    cloudpickle: Any = importlib.import_module("cloudpickle")  # 30 ms, and texts need none of it
 
+    class Pickler(cloudpickle.Pickler):
+        def __init__(self, *args: Any, registered: list[ModuleType], **options: Any) -> None:
+            super().__init__(*args, **options)
+            self._registered = registered
 
-def _picklable(value: object, deadline: float) -> bool:
-    """Also true when the time is over, which ends the search."""
-    if time.monotonic() > deadline:
-        return True
-    try:
-        write_pickle(value, _Nowhere(), _pickler())
-    except Exception:
-        return False
-    return True
+        def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, (type, FunctionType, ModuleType)):
+                self._send_along(obj)
+                return super().reducer_override(obj)
+            return reduced(obj) or NotImplemented
 
+        def _send_along(self, obj: Any) -> None:
+            module = obj if isinstance(obj, ModuleType) else sys.modules.get(str(obj.__module__))
+            if module is None or not is_loose(module):
+                return
+            if module.__name__ not in cloudpickle.list_registry_pickle_by_value():
+                cloudpickle.register_pickle_by_value(module)
+                self._registered.append(module)
 
-def _pickler() -> Any:
-    return importlib.import_module("cloudpickle").Pickler  # 30 ms, and texts need none of it
-
-
-class _Nowhere(io.BytesIO):
-    """Takes what is written and keeps nothing."""
-
-    def write(self, data: Any, /) -> int:
-        return len(data)
-
-
-def _short(key: object) -> str:
-    return repr(key)[:40] if type(key) in (str, int) else f"<{type_name(key)}>"
+    return Pickler

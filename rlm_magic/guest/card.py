@@ -10,15 +10,17 @@ import pathlib
 from typing import Any, Counter, List, Tuple
 
 from .card_path import bytes_card, path_card
-from .card_table import table_card
+from .card_table import table_card, table_line
 from .card_text import text_card
-from .show import cut, entries, fields, is_a, listed, printable, show, type_name
+from .show import attributes, cut, entries, fields, is_a, listed, printable, show, type_name
 
 LIMIT = 1000
 # Items of a container that are looked at, and how much of one is shown.
 _SAMPLE = 2000
 _ITEM = 200
 _SMALL_DICT = 30
+# Objects of a list whose attributes are looked at.
+_OBJECTS = 200
 _SEQUENCES: Tuple[Any, ...] = (list, tuple, set, frozenset)
 
 
@@ -43,7 +45,14 @@ def _describe(value: Any) -> List[str]:
     for base in _SEQUENCES:
         if is_a(value, base):
             return _items_card(value, base)
-    return table_card(value) or [type_name(value), f"Value: {show(value, 600)}"]
+    return table_card(value) or _object_card(value)
+
+
+def _object_card(value: Any) -> List[str]:
+    held = attributes(value)
+    if is_a(value, type) or not held:
+        return [type_name(value), f"Value: {show(value, 600)}"]
+    return [f"{type_name(value)}, an object with {_counted(len(held), 'attribute')}", *_entry_lines(held)]
 
 
 def _items_card(value: Any, base: Any) -> List[str]:
@@ -63,14 +72,18 @@ def _dict_card(value: Any) -> List[str]:
     values = [item for _, item in pairs]
     lines = [f"{type_name(value)}, {_counted(length, 'key')}{_kinds(values, length)}"]
     if length <= _SMALL_DICT:
-        room = max(_SMALL_DICT, 850 // max(length, 1))
-        return lines + [cut(f"{show(key, 60)}: {show(item, room)}", room) for key, item in pairs]
+        return lines + _entry_lines({show(key, 60): item for key, item in pairs})
     return [
         *lines,
         *_inner(values, length, "values"),
         f"First keys: {listed([show(key, 60) for key, _ in pairs[:8]])}",
         f"First value: {show(values[0], _ITEM)}",
     ]
+
+
+def _entry_lines(held: "dict[str, Any]") -> List[str]:
+    room = max(_SMALL_DICT, 850 // max(len(held), 1))
+    return [cut(f"{name}: {table_line(item) or show(item, room)}", room) for name, item in held.items()]
 
 
 def _sampled(value: Any, base: Any, length: int) -> List[Any]:
@@ -98,7 +111,9 @@ def _inner(items: List[Any], length: int, noun: str) -> List[str]:
     texts = [item for item in items if is_a(item, str)]
     records = [item for item in items if is_a(item, dict)]
     keys = [f"Keys of the {noun}: {fields(records)}"] if records else []
-    return [*(_texts(texts, items, length) if texts else []), *keys]
+    objects = [held for held in map(attributes, items[:_OBJECTS]) if held] if not texts and not records else []
+    held = [f"Attributes of the {noun}: {fields(objects)}"] if objects else []
+    return [*(_texts(texts, items, length) if texts else []), *keys, *held]
 
 
 def _texts(texts: List[Any], items: List[Any], length: int) -> List[str]:

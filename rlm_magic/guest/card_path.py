@@ -8,6 +8,7 @@ import stat
 import time
 from typing import Any, Counter, Dict, Iterator, List, Tuple
 
+from .card_sqlite import sqlite_lines
 from .card_text import text_form
 from .show import listed, show, type_name
 
@@ -16,6 +17,7 @@ _ENTRIES = 10_000
 _SECONDS = 0.5
 _HEAD = 1 << 16
 _ITEM = 200
+_SQLITE = "SQLite database"
 _MAGIC = {
     b"%PDF-": "PDF",
     b"\x89PNG": "PNG image",
@@ -28,7 +30,7 @@ _MAGIC = {
     b"\x28\xb5\x2f\xfd": "zstandard",
     b"PAR1": "Parquet",
     b"ARROW1": "Arrow IPC file",
-    b"SQLite format 3": "SQLite database",
+    b"SQLite format 3": _SQLITE,
     b"\x89HDF": "HDF5",
     b"\x93NUMPY": "NumPy array file",
     b"\x7fELF": "ELF executable",
@@ -74,7 +76,8 @@ def _file(path: pathlib.Path, size: int) -> List[str]:
     content = _content(head, tail, size <= _HEAD)
     first = head.partition(b"\n")[0].decode("utf-8", "replace")
     start = [f"First line: {show(first, _ITEM)}"] if content.startswith("UTF-8") else []
-    return [f"file {show(str(path), 200)}, {size:,} bytes, {content}", *start]
+    inner = sqlite_lines(path) if content == _SQLITE else []
+    return [f"file {show(str(path), 200)}, {size:,} bytes, {content}", *start, *inner]
 
 
 def _folder(path: pathlib.Path) -> List[str]:

@@ -43,11 +43,16 @@ def load(path: str, format: str) -> object:
     Raises:
         ValueError: the file is cut short, or is not of this format.
         OSError: it cannot be read.
+        MemoryError: it does not fit.
         ImportError, AttributeError: a class of a pickled value does not exist in this Python.
     """
     if format not in _LOADERS:
         raise ValueError(f"format {format!r} is unknown: it is one of {', '.join(_LOADERS)}")
-    return _LOADERS[format](path)
+    try:
+        return _LOADERS[format](path)
+    except MemoryError:
+        size = os.path.getsize(path)
+        raise MemoryError(f"{size:,} bytes do not fit into the memory here: bind the path of a file instead") from None
 
 
 def dump(value: object, path: str) -> str:

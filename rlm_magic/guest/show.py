@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import decimal
 import fractions
@@ -21,7 +22,7 @@ _MAX_BITS = 256
 # Keys of one record that are looked at.
 _KEYS = 200
 # A text from this length on is worth a word.
-_LONG = 200
+LONG = 200
 # Libraries whose arrays and tables may be asked for their shape.
 _SHAPED = ("numpy", "pandas", "polars", "pyarrow")
 
@@ -108,15 +109,19 @@ class _Field:
 
     def words(self, count: int) -> str:
         seen = sum(self._types.values())
-        length = f" up to {self._longest:,} characters" if self._longest > _LONG else ""
+        length = f" up to {self._longest:,} characters" if self._longest > LONG else ""
         return "|".join(self._types) + length + ("" if seen == count else f" (in {seen:,} of {count:,})")
 
 
-def listed(parts: List[str], limit: int = 300) -> str:
-    """Parts separated by commas, as many as fit into ``limit`` characters, and the number of the others."""
+def listed(parts: List[str], limit: int = 300, total: int = 0) -> str:
+    """Parts separated by commas, as many as fit into ``limit`` characters, and the number of the others.
+
+    ``total`` is the number of all where ``parts`` holds the first only.
+    """
     ends = itertools.accumulate(len(part) + 2 for part in parts)
     fitting = sum(end <= limit for end in ends) or 1
-    more = [f"… {len(parts) - fitting:,} more"] if len(parts) > fitting else []
+    others = max(total, len(parts)) - fitting
+    more = [f"… {others:,} more"] if others > 0 else []
     return ", ".join(parts[:fitting] + more)
 
 
@@ -176,15 +181,32 @@ def _enclosed(brackets: str, parts: List[str], length: int) -> str:
 def _object(value: Any, limit: int, depth: int) -> str:
     if library_class(value)[0] in _SHAPED and hasattr(value, "shape"):
         return f"<{type_name(value)} of shape {value.shape}>"
-    attributes = _attributes(value) if depth > 0 else []
-    parts = [f"{word(name)}={show(item, limit // 2, depth - 1)}" for name, item in attributes[:_NESTED_ITEMS]]
-    more = [f"… {len(attributes) - len(parts):,} more"] if len(attributes) > len(parts) else []
+    held = attributes(value) if depth > 0 else {}
+    shown = itertools.islice(held.items(), _NESTED_ITEMS)
+    parts = [f"{word(name)}={show(item, limit // 2, depth - 1)}" for name, item in shown]
+    more = [f"… {len(held) - len(parts):,} more"] if len(held) > len(parts) else []
     return "<" + " ".join([type_name(value), *parts, *more]) + ">"
 
 
-def _attributes(value: Any) -> List[Tuple[Any, Any]]:
+def attributes(value: Any) -> Dict[str, Any]:
+    """What an object holds, in its ``__dict__`` or its slots; names that begin with two underscores are left out."""
+    found: Dict[str, Any] = {}
+    for base in reversed(cast(Any, type(value)).__mro__):
+        for name, slot in list(cast(Dict[str, Any], vars(base)).items()):
+            if type(slot) is types.MemberDescriptorType and not name.startswith("__"):
+                _put_slot(found, name, slot, value)
+    namespace = _namespace(value)
+    return {**found, **{name: item for name, item in namespace.items() if not str(name).startswith("__")}}
+
+
+def _put_slot(found: Dict[str, Any], name: str, slot: Any, value: Any) -> None:
+    with contextlib.suppress(AttributeError):  # nothing was assigned to it
+        found[name] = slot.__get__(value)
+
+
+def _namespace(value: Any) -> Dict[Any, Any]:
     try:
         namespace = object.__getattribute__(value, "__dict__")
-    except AttributeError:  # a class with __slots__
-        return []
-    return list(entries(namespace)) if type(namespace) is dict else []
+    except AttributeError:
+        return {}
+    return dict(entries(namespace)) if type(namespace) is dict else {}

@@ -154,36 +154,48 @@ def test_tables_and_arrays() -> None:
     frame = pd.DataFrame({"id": [1, 2, 3], "name": ["a", None, "c"], "x": [0.5, 1.5, 2.5]})
     assert card("f", frame) == snapshot("""\
 f: pandas DataFrame, 3 rows, 3 columns, index int64
-Columns: id int64, name str (1 null), x float64
+Columns:
+- id int64: 1 to 3, all distinct
+- name str: all distinct, 1 null
+- x float64: 0.5 to 2.5
 First: [1, 'a', 0.5]
+Second: [2, nan, 1.5]
 Last: [3, 'c', 2.5]\
 """)
     assert card("s", frame["x"]) == snapshot("""\
-s: pandas Series x, 3 float64
+s: pandas Series x, 3 float64, index int64
+Values: 0.5 to 2.5
 First: 0.5
+Second: 1.5
 Last: 2.5\
 """)
     assert card("p", pl.DataFrame({"id": [1, 2], "name": ["a", None]})) == snapshot("""\
 p: polars DataFrame, 2 rows, 2 columns
-Columns: id Int64, name String (1 null)
-First: (1, 'a')
-Last: (2, None)\
+Columns:
+- id Int64: 1 to 2, all distinct
+- name String: always 'a', 1 null
+First: [1, 'a']
+Last: [2, None]\
 """)
     assert card("t", pa.table({"id": [1, 2], "name": ["a", None]})) == snapshot("""\
 t: pyarrow Table, 2 rows, 2 columns
-Columns: id int64, name string (1 null)
+Columns:
+- id int64: 1 to 2, all distinct
+- name string: always 'a', 1 null
 First: [1, 'a']
 Last: [2, None]\
 """)
     assert card("a", np.arange(12.0).reshape(3, 4)) == snapshot("""\
 a: numpy array, shape (3, 4), float64, 96 bytes
+Values: 0 to 11
 First: 0.0
+Second: 1.0
 Last: 11.0\
 """)
     assert card("d", {"a": np.zeros((2, 3)), "f": frame, "n": np.int64(3)}) == snapshot("""\
 d: dict, 3 keys: 1 numpy.ndarray, 1 pandas.DataFrame, 1 numpy.int64
-'a': <numpy.ndarray of shape (2, 3)>
-'f': <pandas.DataFrame of shape (3, 3)>
+'a': numpy array, shape (2, 3), float64, 48 bytes
+'f': pandas DataFrame, 3 rows, 3 columns, index int64: id int64, name str, x float64
 'n': 3\
 """)
 

@@ -155,7 +155,8 @@ def test_attributes_stand_in_for_a_repr() -> None:
         def __init__(self) -> None:
             self.id, self.text = 5, "hello"
 
-    assert "Ticket id=5 text='hello'>" in checked(Ticket())
+    assert checked(Ticket()).endswith("Ticket, an object with 2 attributes\nid: 5\ntext: 'hello'")
+    assert "Ticket id=5 text='hello'>" in checked([Ticket()])
 
 
 _scalars = st.text(st.characters(categories=None)) | st.binary() | st.floats() | st.integers() | st.none()

@@ -1,0 +1,88 @@
+"""What the data libraries' own pickling does not do, none of them imported before the user has done so.
+
+- polars pickles by way of bytes in memory, which takes seconds and twice the memory for a gigabyte; as Arrow data it
+  goes out of band.
+- A slice of an Arrow table is pickled with all of the table that it was cut from.
+- A DuckDB relation cannot be pickled: it is a query on a connection. Its result is handed over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import sys
+from typing import Any, cast
+
+from ..engine.errors import InputError
+
+# Bytes from which on it pays to leave out what a slice does not show.
+_LARGE = 1 << 16
+
+
+def materialized(name: str, value: object) -> object:
+    """The value itself; for a DuckDB relation its result, as a pyarrow Table, or a pandas DataFrame without pyarrow.
+
+    So too for relations that are the values of a `dict`.
+
+    Raises:
+        InputError: the query fails, or neither library is there.
+    """
+    relation: Any = getattr(sys.modules.get("duckdb"), "DuckDBPyRelation", None)
+    if relation is None:
+        return value
+    if isinstance(value, relation):
+        return _result(name, value)
+    if type(value) is not dict:
+        return value
+    items = cast("dict[object, object]", value)
+    if not any(isinstance(item, relation) for item in items.values()):
+        return items
+    return {key: _result(name, item) if isinstance(item, relation) else item for key, item in items.items()}
+
+
+def _result(name: str, relation: Any) -> object:
+    try:
+        if _has("pyarrow"):
+            # older versions have the second name only, newer ones warn of it
+            method = "to_arrow_table" if hasattr(relation, "to_arrow_table") else "fetch_arrow_table"
+            return getattr(relation, method)()
+        if _has("pandas"):
+            return relation.df()
+    except Exception as error:
+        cause = " ".join(str(error).split())[:200]
+        raise InputError(f"{name}: the query of this DuckDB relation fails: {cause}") from error
+    raise InputError(f"{name}: the result of a DuckDB relation needs pyarrow or pandas here: install one")
+
+
+def reduced(value: Any) -> Any:
+    """How to pickle a value, as ``__reduce_ex__`` answers it; None: as its library does."""
+    library = str(type(value).__module__).partition(".")[0]
+    if library in ("polars", "pyarrow"):
+        with contextlib.suppress(Exception):  # a type that Arrow or its filter does not know
+            return _polars(value) if library == "polars" else _arrow(value)
+    return None
+
+
+def _polars(value: Any) -> Any:
+    polars: Any = sys.modules["polars"]
+    if type(value) is polars.Series:
+        return polars.DataFrame.to_series, (value.to_frame(),)
+    if type(value) is not polars.DataFrame or not _has("pyarrow"):
+        return None
+    newest = polars.CompatLevel.newest()
+    table = value.to_arrow(compat_level=newest)
+    small = table.get_total_buffer_size() <= 2 * value.estimated_size() + _LARGE  # not a slice of a large one
+    same = polars.from_arrow(value.head(0).to_arrow(compat_level=newest)).schema == value.schema
+    return (polars.from_arrow, (table,)) if small and same else None
+
+
+def _arrow(value: Any) -> Any:
+    arrow: Any = sys.modules["pyarrow"]
+    sliceable = issubclass(type(value), (arrow.Table, arrow.RecordBatch, arrow.ChunkedArray, arrow.Array))
+    if not sliceable or value.get_total_buffer_size() <= 2 * value.nbytes + _LARGE:
+        return None
+    return value.filter(arrow.repeat(True, len(value))).__reduce_ex__(5)
+
+
+def _has(library: str) -> bool:
+    return importlib.util.find_spec(library) is not None
