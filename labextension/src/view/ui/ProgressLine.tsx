@@ -8,6 +8,8 @@ import type { Sums, Tree, TreeNode } from "../tree";
 import { Button, StatusMark } from "./common";
 import { Dropdown } from "./Dropdown";
 
+const OFFLINE = "rlm-offline/";
+
 export function ProgressLine({ view }: { view: ViewState }) {
   const { root } = view.moment.value.tree;
   const open = view.open.value;
@@ -59,8 +61,22 @@ function Figures({ view, root }: { view: ViewState; root: TreeNode }) {
       <span class="rlm-figure" title="elapsed">
         {duration((root.closed ?? view.time.value) - root.opened)}
       </span>
+      {settings(root).map((words) => (
+        <span key={words} class="rlm-figure rlm-muted">
+          {words}
+        </span>
+      ))}
     </span>
   );
+}
+
+/** How the code was confined, and whether a language model took part at all. */
+function settings(root: TreeNode): string[] {
+  const { confinement, models } = root.fields;
+  const names = Object.values((models ?? {}) as Data);
+  const offline = names.some((name) => String(name).startsWith(OFFLINE));
+  const words = typeof confinement === "string" ? [confinement] : [];
+  return offline ? [...words, "offline policy, no language model"] : words;
 }
 
 /** What the whole run used, with what its record leaves out. */
