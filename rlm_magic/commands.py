@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from .trace import Runs
 from .view import record, status_line
 
 if TYPE_CHECKING:
+    from .handle import Handle
     from .magic import RLMMagic
 
 HELP = """\
@@ -24,12 +26,13 @@ HELP = """\
 %rlm runs                 the recorded runs, newest first
 %rlm show [ID]            one run's tree and answer; ID may be cut short, none: the last run
 %rlm stop [ID]            stop a run, or all
+%rlm resume ID [options]  go on with a run that was stopped or killed; with more --calls, with one that a limit ended
 %rlm export ID FILE       write a run to FILE: .jsonl, .html, .md or .json
 %rlm doctor               what works on this machine
 %rlm help                 this"""
 
 
-def run(words: Sequence[str], magic: RLMMagic) -> Result | None:
+def run(words: Sequence[str], magic: RLMMagic) -> Result | Handle | None:
     """Carry out one `%rlm` line.
 
     Raises:
@@ -73,6 +76,10 @@ def _stop(rest: Sequence[str], magic: RLMMagic) -> None:
     print(f"stopped {len(chosen)}" if chosen else "no run is under way")
 
 
+def _resume(rest: Sequence[str], magic: RLMMagic) -> Result | Handle:
+    return magic.resume(shlex.join(rest))
+
+
 def _export(rest: Sequence[str], magic: RLMMagic) -> None:
     if len(rest) != 2:
         raise InputError("give a run and a file: %rlm export last report.html")
@@ -92,11 +99,12 @@ def _store(magic: RLMMagic) -> Runs:
     return Runs(magic.runs_dir or None)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str], RLMMagic], Result | None]] = {
+COMMANDS: dict[str, Callable[[Sequence[str], RLMMagic], Result | Handle | None]] = {
     "status": _status,
     "runs": _runs,
     "show": _show,
     "stop": _stop,
+    "resume": _resume,
     "export": _export,
     "doctor": _doctor,
     "help": _help,

@@ -11,7 +11,7 @@ import json
 import keyword
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -27,24 +27,14 @@ from .engine.errors import BindingError, InputError, RLMError
 from .engine.types import Limits
 from .handle import Handle
 from .result import Result
+from .resuming import Recording
 from .run import Run
-from .settings import SANDBOXES, Settings, did_you_mean
+from .settings import LIMITS, SANDBOXES, Settings, did_you_mean
 from .templating import fill
 from .trace import Runs
 from .view import serve_bodies
 
 DEFAULTS = Limits()
-LIMITS = {
-    "turns": "turns",
-    "depth": "depth",
-    "calls": "calls",
-    "tokens": "tokens",
-    "cost": "cost",
-    "timeout": "seconds",
-    "cell_timeout": "cell_seconds",
-    "concurrency": "concurrency",
-    "memory": "memory",
-}
 NOBODY_STEPS = (
     "--step waits for you in the live view, and none can be shown here: add --bg and use the handle's .step(), "
     "or leave --step out"
@@ -133,11 +123,11 @@ class RLMMagic(Magics):
 
     @no_var_expand
     @line_magic("rlm")
-    def command(self, line: str) -> Result | None:
-        """Look after runs: %rlm status, runs, show ID, stop [ID], export ID FILE, doctor, help."""
+    def command(self, line: str) -> Result | Handle | None:
+        """Look after runs: %rlm status, runs, show ID, stop [ID], resume ID, export ID FILE, doctor, help."""
         try:
             return commands.run(shlex.split(line), self)
-        except (InputError, ValueError) as error:
+        except (InputError, BindingError, ValueError) as error:
             raise UsageError(str(error)) from None
 
     def bodies(self, run_id: str) -> Mapping[str, str] | None:
@@ -152,19 +142,41 @@ class RLMMagic(Magics):
         return self.shell.user_ns  # pyright: ignore[reportOptionalMemberAccess]
 
     def _start(self, args: argparse.Namespace, question: str) -> Result | Handle:
-        named = self._variables(args.names)
+        return self._show(args, lambda settings, step: Run(question, self._variables(args.names), settings, step=step))
+
+    def resume(self, line: str) -> Result | Handle:
+        """Go on with a recorded run: its ID, then options of `%%rlm` that are to be other than they were.
+
+        Raises:
+            InputError: it cannot be resumed as asked; nothing was sent.
+        """
+        args = self._parse(line)
+        if len(args.names) != 1:
+            raise InputError("give the one run to resume: %rlm runs lists them")
+        recording = Recording.load(Runs(self.runs_dir or None), args.names[0])
+        for name, value in recording.options.items():
+            if getattr(args, name) is None:
+                setattr(args, name, value)
+        named = self._variables(recording.names)
+        return self._show(
+            args, lambda settings, step: Run(recording.query, named, settings, step=step, resumed=recording)
+        )
+
+    def _show(self, args: argparse.Namespace, start: Callable[[Settings, bool], Run]) -> Result | Handle:
         _check_out(args.out)
         step, bg = self._option(args, "step"), self._option(args, "bg")
         live = has_live_view(self.shell, self.view)
         if step and not (live or bg):
             raise InputError(NOBODY_STEPS)
-        run = Run(question, named, self._settings(args), step=step)
+        run = start(self._settings(args), step)
         self._namespace.pop(args.out, None)
         screen = screen_of(self.shell, run, live=live, step=step)
         if bg:
             run.hand_over()
             return Handle(run, screen, self.shell, lambda result: self._bind(result, args.out))
-        return self._finish(screen.watch(), args.out)
+        result = screen.watch()
+        print(run.notice, end="\n" if run.notice else "", file=sys.stderr)
+        return self._finish(result, args.out)
 
     def _parse(self, line: str) -> argparse.Namespace:
         try:

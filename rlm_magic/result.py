@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from .engine.errors import InputError
 from .engine.events import BODY_FIELDS
+from .engine.replay import recorded_usage
 from .engine.tree import Node, Tree
 from .engine.types import Answer, Json, Message, Outcome, Usage
 from .trace import is_live, read_events
@@ -155,13 +156,8 @@ def _value(tree: Tree, fields: dict[str, Any]) -> Json:
 
 
 def _usage(tree: Tree) -> Usage:
-    used = [node.fields["usage"] for node in tree.nodes.values() if "usage" in node.fields]
-    return reduce(Usage.__add__, map(_one_usage, used), Usage())
-
-
-def _one_usage(field: dict[str, Any]) -> Usage:
-    names = ("input", "output", "cached", "reasoning")
-    return Usage(*(int(field.get(name, 0)) for name in names), cost=field.get("cost"))
+    used = (recorded_usage(node) for node in tree.nodes.values())
+    return reduce(Usage.__add__, (usage for usage in used if usage is not None), Usage())
 
 
 def _unknown_suffix(target: Path) -> str:

@@ -8,8 +8,10 @@ from typing import Any
 from .engine.events import Event
 from .engine.types import Limits
 from .result import Result
+from .resuming import Recording
 from .run import Run
 from .settings import Settings
+from .trace import Runs
 
 
 class RLM:
@@ -74,10 +76,7 @@ class RLM:
             InputError: the run cannot start as asked; nothing was sent.
             RunError: the record cannot be written.
         """
-        result = self._start(query, context, variables, on_event).wait()
-        if result.status == "stopped":
-            raise KeyboardInterrupt(f"run {result.run_id} was stopped")
-        return result
+        return _answer(self._start(query, context, variables, on_event))
 
     async def acompletion(
         self,
@@ -90,6 +89,28 @@ class RLM:
         """`completion` under a running event loop; cancelling the wait stops the run."""
         return await self._start(query, context, variables, on_event).result()
 
+    def resume(
+        self,
+        run_id: str,
+        context: object = None,
+        *,
+        variables: Mapping[str, object] | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> Result:
+        """Go on with a recorded run that was stopped, killed, or ended by a limit, and wait for the answer.
+
+        ``run_id`` may be cut short. The context and the models must be those of then. The cells run anew; replies that
+        were recorded are not asked again, and count with what they used.
+
+        Raises:
+            InputError: the run cannot be resumed as asked; nothing was sent.
+            RunError: the record cannot be written.
+        """
+        recording = Recording.load(Runs(self.settings.runs_dir), run_id)
+        return _answer(
+            Run(recording.query, _named(context, variables), self.settings, _all(on_event), resumed=recording)
+        )
+
     def _start(
         self,
         query: str,
@@ -97,5 +118,19 @@ class RLM:
         variables: Mapping[str, object] | None,
         on_event: Callable[[Event], None] | None,
     ) -> Run:
-        named = dict(variables or {}) if context is None else {"context": context, **(variables or {})}
-        return Run(query, named, self.settings, [on_event] if on_event else [])
+        return Run(query, _named(context, variables), self.settings, _all(on_event))
+
+
+def _answer(run: Run) -> Result:
+    result = run.wait()
+    if result.status == "stopped":
+        raise KeyboardInterrupt(f"run {result.run_id} was stopped")
+    return result
+
+
+def _named(context: object, variables: Mapping[str, object] | None) -> dict[str, object]:
+    return dict(variables or {}) if context is None else {"context": context, **(variables or {})}
+
+
+def _all(on_event: Callable[[Event], None] | None) -> list[Callable[[Event], None]]:
+    return [on_event] if on_event else []

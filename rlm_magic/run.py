@@ -19,12 +19,15 @@ from .binding import ValueStore, bind
 from .engine.budget import Budget
 from .engine.errors import InputError
 from .engine.events import Event
+from .engine.harness import NoReplies
 from .engine.loop import Harness, solve
 from .engine.recorder import Recorder
+from .engine.replay import RecordedGate
 from .engine.tree import Tree
 from .engine.types import Answer, Task, Variable
 from .models import close_connections
 from .result import Result
+from .resuming import Recording, kept_options
 from .settings import OFFLINE_MODEL, Settings
 from .steering import Steering
 from .subkernel import RESERVED, SUBKERNEL_MARK, Subkernels, Tier, choose
@@ -48,6 +51,7 @@ class Run:
 
     Args:
         step: wait for the user before the first cell of the model's code.
+        resumed: the recorded run that this one resumes, asking the same of the same.
 
     Raises:
         InputError: the run cannot start as it is set up; nothing was sent.
@@ -62,6 +66,7 @@ class Run:
         observers: Sequence[Callable[[Event], None]] = (),
         *,
         step: bool = False,
+        resumed: Recording | None = None,
     ) -> None:
         refuse_inside_subkernel()
         if not query.strip():
@@ -70,6 +75,10 @@ class Run:
         model, sub_model = settings.models()
         budget = Budget(settings.limits, time.monotonic)
         budget.check(model, sub_model)
+        self._resumed = resumed
+        if resumed is not None:
+            resumed.check(self._task.variables, model, sub_model)
+            resumed.charge(budget, model, sub_model)
         runs = Runs(settings.runs_dir)
         self.id = runs.new_id()
         self.path = runs.path(self.id)
@@ -87,20 +96,29 @@ class Run:
         self._journal = FileJournal(self.path, self.id)
         started = time.monotonic()
         self.feed = Feed(self.id, self._carry_out, self.tree.bodies.get, lambda: time.monotonic() - started)
-        recorder = Recorder(self._journal, [self.tree.apply, self.feed, *observers], time.monotonic)
+        known = [resumed.replies] if resumed else []
+        recorder = Recorder(self._journal, [self.tree.apply, self.feed, *known, *observers], time.monotonic)
         harness = Harness(
             model=model,
             sub_model=sub_model,
             open_sandbox=self._subkernels,
             recorder=recorder,
             budget=budget,
-            gate=self._steering,
-            header=header(settings, self._subkernels.confinement),
+            gate=RecordedGate(resumed.replies, self._steering) if resumed else self._steering,
+            replies=resumed.replies if resumed else NoReplies(),
+            header=header(settings, self._subkernels.confinement) | ({"resumed": resumed.id} if resumed else {}),
         )
         engine().before_close(close_connections)
         self.future = engine().submit(self._conduct(harness))
         live[self.id] = self
         self.future.add_done_callback(lambda _: live.pop(self.id, None))
+
+    @property
+    def notice(self) -> str:
+        """What the user should know of a resumed run, one line; empty if nothing."""
+        if self._resumed is None:
+            return ""
+        return "; ".join(filter(None, (self._resumed.notice, self._resumed.replies.notice)))
 
     def hand_over(self) -> None:
         """Write the values of the run; afterwards the notebook may change its own.
@@ -232,6 +250,7 @@ def header(settings: Settings, confinement: str) -> dict[str, Any]:
     packages = ("rlm_magic", "ipykernel", "jupyter_client", "litellm")
     return {
         "limits": asdict(settings.limits),
+        "options": kept_options(vars(settings)),
         "confinement": confinement,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},

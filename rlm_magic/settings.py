@@ -15,6 +15,18 @@ from .models import configured_providers, open_model
 
 OFFLINE_MODEL = "rlm-offline/policy"
 OFFLINE_SUB_MODEL = "rlm-offline/reader"
+# Option of the magics to field of Limits.
+LIMITS = {
+    "turns": "turns",
+    "depth": "depth",
+    "calls": "calls",
+    "tokens": "tokens",
+    "cost": "cost",
+    "timeout": "seconds",
+    "cell_timeout": "cell_seconds",
+    "concurrency": "concurrency",
+    "memory": "memory",
+}
 SANDBOXES = ("auto", "bwrap", "landlock", "none")
 
 

@@ -120,12 +120,16 @@ class Budget:
     def settle(self, reservation: Reservation, usage: Usage | None) -> None:
         """Book a call that was sent. ``usage`` is None where nothing is known of it: then its input counts."""
         self._put_back(reservation)
+        self.book(reservation.input_tokens, usage, reservation.price)
+
+    def book(self, input_tokens: int, usage: Usage | None, price: Price | None) -> None:
+        """Count a call that was sent, such as one of the run that this one resumes; see `settle`."""
         self.calls += 1
         used = usage or Usage()
         self.usage += used
-        known = used if used.tokens else Usage(reservation.input_tokens, cost=None)
+        known = used if used.tokens else Usage(input_tokens, cost=None)
         self._tokens += known.tokens
-        self._cost += _cost(known, reservation.price)
+        self._cost += _cost(known, price)
 
     def release(self, reservation: Reservation) -> None:
         """Give back a call that was never sent."""

@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from . import observation, prompt
-from .budget import LEAST_OUTPUT, ROOT_OUTPUT, estimate
+from .budget import LEAST_OUTPUT, ROOT_OUTPUT
 from .errors import EmptyReply, LimitReached
 from .harness import Harness, Place
 from .observation import Left, Ran
 from .parse import is_blind, parse
 from .ports import Sandbox
 from .prompt import Exchange
-from .request import Span, beside, opened, running, send
+from .request import Request, Span, beside, opened, reserve, running, send
 from .subcalls import CellCalls, Solve
 from .types import CellResult, Completion, Decision, Finish, Json, Message, Task, Usage
 
@@ -117,13 +117,13 @@ class Conversation:
     async def _complete(self, node: str) -> Completion:
         """The root's next reply; a single empty one passes as a reply without code."""
         harness, model = self._harness, self._place.model
-        messages = self.messages()
-        tokens = estimate(messages)
-        room = max(LEAST_OUTPUT, model.window - tokens)
-        reservation = await harness.budget.reserve(tokens, min(ROOT_OUTPUT, model.window // 4, room), model.price)
+        request = Request(model, self.messages())
+        room = max(LEAST_OUTPUT, model.window - request.tokens)
+        most = min(ROOT_OUTPUT, model.window // 4, room)
+        ticket = await reserve(harness, "turn", node, request, most)
         harness.recorder.phase(node, "thinking")
         try:
-            completion = await send(harness, node, model, messages, reservation)
+            completion = await send(harness, node, request, ticket)
         except EmptyReply:
             self._empty += 1
             if self._empty > 1:

@@ -16,21 +16,21 @@ One event is one JSON object ``{v, run, seq, t, type, node, data}``:
 
     kind    its children             fields beside label
     run     turn, answer             query, variables, models, limits, confinement, versions; outcome, answer,
-                                     answer_json (the answer's text is JSON), reason, resumed (the id of the run that this one resumes)
+                                     answer_json (the answer's text is JSON), reason; resumed (id of an earlier run)
     rlm     turn, answer             as run; prompt, request
-    turn    exec                     number, prompt, reply, reasoning, model, finish_reason, usage, retries,
-                                     and what every model request has: request, estimated, cached
+    turn    exec                     number; and as llm
     exec    llm, batch, rlm          code, code_proposed, output, output_chars, shown_chars, error,
                                      changes, rich, seconds, calls, lost
-    batch   llm, rlm                 n, chars, request, failed; an item's number is its place in the batch, from 1
-    llm     -                        prompt, reply, reasoning, model, finish_reason, usage, retries
-    answer  -                        via, answer, prompt, reply, model, usage (the last five for an extract call)
+    batch   llm, rlm                 n, chars, request, failed; the items are numbered by their place in it, from 1
+    llm     -                        prompt, request, reply, reasoning, model, finish_reason, usage, estimated, retries,
+                                     cached
+    answer  -                        via, answer; and as llm for an extract call
 
 A *body field* (prompt, reply, reasoning, code, code_proposed, output, answer) holds a reference, ``{sha256, chars,
 preview}``; a prompt holds the list of its messages, ``[{role, sha256, chars, preview}]``. ``usage`` is ``{input,
-output, cached, reasoning, cost}``, tokens and US dollars, cost null where unknown; ``estimated``: its tokens are a
-guess. ``request`` is the digest of what was asked; ``cached``: the reply was recorded before, nothing was sent. Unknown types, kinds and fields are
-kept and ignored, so that an older reader opens a newer record of the same ``v``.
+output, cached, reasoning, cost}``, tokens and US dollars, cost null where unknown; ``estimated``: the tokens are a
+guess. ``request`` is a digest of what was asked; ``cached``: the reply was known, nothing was sent. Unknown types,
+kinds and fields are kept and ignored, so that an older reader opens a newer record of the same ``v``.
 """
 
 from __future__ import annotations

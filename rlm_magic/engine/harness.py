@@ -10,9 +10,10 @@ from functools import cached_property
 from typing import Any
 
 from .budget import Budget
-from .ports import Gate, Model, OpenSandbox
+from .errors import RLMError
+from .ports import Gate, Model, OpenSandbox, Replies
 from .recorder import Recorder
-from .types import Decision, Json, Limits
+from .types import Completion, Decision, Json, Limits
 
 LIVE_SANDBOXES = 8
 
@@ -22,6 +23,19 @@ class PassGate:
 
     async def cell(self, node: str, code: str) -> Decision:
         return Decision("run", code)
+
+
+class NoReplies:
+    """Nothing is known: every request is sent, every node gets the next number or its place in its batch."""
+
+    def number(self, parent: str, kind: str, request: str, *, index: int | None, label: str) -> int | None:
+        return None if index is None else index + 1
+
+    def holds(self, node: str) -> bool:
+        return False
+
+    def find(self, kind: str, node: str, request: str) -> Completion | RLMError | None:
+        return None
 
 
 def accept_any(value: Json) -> str:
@@ -45,6 +59,7 @@ class Harness:
     recorder: Recorder
     budget: Budget
     gate: Gate = field(default_factory=PassGate)
+    replies: Replies = field(default_factory=NoReplies)
     check: Callable[[Json], str] = accept_any
     header: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
@@ -67,10 +82,13 @@ class Harness:
 class Place:
     """Where in the tree an RLM stands; without a parent it is the run itself.
 
-    ``prompt`` is what the cell above asked; ``model`` is the root model of this RLM.
+    ``prompt`` is what the cell above asked, ``request`` its digest; ``model`` is the root model of this RLM.
+    ``number`` is its number below the parent; None: the next one.
     """
 
     model: Model
     parent: str | None = None
     depth: int = 0
     prompt: str = ""
+    request: str = ""
+    number: int | None = None

@@ -11,12 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 from . import prompt
-from .budget import BYTES_PER_TOKEN, ROOT_OUTPUT, estimate
+from .budget import BYTES_PER_TOKEN, ROOT_OUTPUT
 from .conversation import Conversation
-from .errors import AuthError, JournalError, LimitReached, ModelError, RunError
+from .errors import AuthError, Divergence, JournalError, LimitReached, ModelError, RunError
 from .harness import Harness, PassGate, Place
 from .parse import parse
-from .request import opened, send
+from .request import Request, opened, reserve, send
 from .types import Answer, Finish, Json, Outcome, Task, Usage
 
 __all__ = ["Harness", "PassGate", "Place", "solve"]
@@ -31,7 +31,7 @@ async def solve(task: Task, harness: Harness, place: Place | None = None) -> Ans
 
     Raises:
         InputError: a limit cannot be kept with these models; nothing was run.
-        AuthError, JournalError: from a sub-RLM only; they end the whole run.
+        AuthError, JournalError, Divergence: from a sub-RLM only; they end the whole run.
     """
     if place is None:
         harness.budget.check(harness.model, harness.sub_model)
@@ -74,7 +74,9 @@ class _Rlm:
     async def solve(self) -> Answer:
         recorder, place = self.harness.recorder, self.place
         kind = "run" if self.is_run else "rlm"
-        with opened(recorder, place.parent, kind, depth=place.depth, label=self.task.query, **self._header()) as span:
+        with opened(
+            recorder, place.parent, kind, depth=place.depth, label=self.task.query, child=place.number, **self._header()
+        ) as span:
             self.node = self.talk.node = span.node
             if place.prompt:
                 recorder.patch(span.node, prompt=recorder.prompt(span.node, [prompt.say("user", place.prompt)]))
@@ -91,7 +93,7 @@ class _Rlm:
             "variables": [{"name": v.name, "card": v.card} for v in self.task.variables],
             "models": {"root": self.place.model.name, "sub": self.harness.sub_model.name},
         }
-        return {**fields, **self.harness.header} if self.is_run else fields
+        return {**fields, **self.harness.header} if self.is_run else {**fields, "request": self.place.request}
 
     async def _run(self) -> Answer:
         try:
@@ -126,7 +128,7 @@ class _Rlm:
         except LimitReached as limit:
             return await self._forced(str(limit), limit)
         except RunError as error:
-            if self.is_run or isinstance(error, (AuthError, JournalError)):
+            if self.is_run or isinstance(error, (AuthError, JournalError, Divergence)):
                 raise
             return self._ended("failed", str(error))
         return await self._forced(ended) if isinstance(ended, str) else self._submitted(ended)
@@ -158,9 +160,10 @@ class _Rlm:
         limit = limit if room is None else min(limit, int(room * BYTES_PER_TOKEN))
         messages = prompt.extract(self.talk.messages(), reason, self.talk.partial, limit=limit)
         most = min(ROOT_OUTPUT, model.window // 4)
-        reservation = await budget.reserve(estimate(messages), most, model.price, final=self.is_run)
+        request, node = Request(model, messages), recorder.upcoming(self.node)
+        ticket = await reserve(self.harness, "answer", node, request, most, final=self.is_run)
         with opened(recorder, self.node, "answer", depth=self.place.depth, label="extract", via="extract") as span:
-            completion = await send(self.harness, span.node, model, messages, reservation)
+            completion = await send(self.harness, span.node, request, ticket)
             finish = parse(completion.text).finish
             value = finish.value if finish else completion.text.strip()
             span.end("ok", answer=recorder.body(span.node, prompt.as_text(value)))

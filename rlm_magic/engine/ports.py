@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeAlias
 
+from .errors import RLMError
 from .events import Event
 from .types import CellResult, Completion, Decision, Message, Price, SubCall, SubReply, Variable
 
@@ -82,6 +83,32 @@ class Gate(Protocol):
     """Where a person may step in: called before each cell of the model's code, at any depth. May wait."""
 
     async def cell(self, node: str, code: str) -> Decision: ...
+
+
+class Replies(Protocol):
+    """Replies that are known before anything is sent, such as those of a run that is resumed.
+
+    ``request`` is the digest of what is asked: `rlm_magic.engine.request.Request.digest` for a model's reply.
+    """
+
+    def number(self, parent: str, kind: str, request: str, *, index: int | None, label: str) -> int | None:
+        """The number below ``parent`` of a node that a cell's code is about to open; None: the next one.
+
+        ``index`` is the item's place in its batch, from 0. ``label`` is what is asked, for a message.
+
+        Raises:
+            SubCallFailed: the call is known to have been refused.
+            Divergence: the cell did not ask that.
+        """
+        ...
+
+    def holds(self, node: str) -> bool:
+        """Whether something is known of this node."""
+        ...
+
+    def find(self, kind: str, node: str, request: str) -> Completion | RLMError | None:
+        """The reply, or the failure, of a node that is about to make a request; None: send it."""
+        ...
 
 
 class Clock(Protocol):

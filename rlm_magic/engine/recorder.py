@@ -27,9 +27,16 @@ class Recorder:
         self._bodies: set[str] = set()
         self._failure: Exception | None = None
 
-    def open(self, parent: str | None, kind: str, *, depth: int, label: str = "", **fields: Any) -> str:
-        """Open a node below ``parent`` (None: the run itself) and return its path."""
-        node = "0" if parent is None else self._next_child(parent)
+    def open(
+        self, parent: str | None, kind: str, *, depth: int, label: str = "", child: int | None = None, **fields: Any
+    ) -> str:
+        """Open a node below ``parent`` (None: the run itself) and return its path.
+
+        ``child`` is its number there; None: one more than the highest so far.
+        """
+        node = "0" if parent is None else self.upcoming(parent, child)
+        if parent is not None:
+            self._children[parent] = max(self._children.get(parent, 0), int(node.rpartition(".")[2]))
         self._emit("open", node, {"kind": kind, "parent": parent, "depth": depth, "label": label[:120], **fields})
         return node
 
@@ -63,9 +70,9 @@ class Recorder:
             raise JournalError(f"the record could not be written: {self._failure}") from None
         await self._journal.written()
 
-    def _next_child(self, parent: str) -> str:
-        self._children[parent] = self._children.get(parent, 0) + 1
-        return f"{parent}.{self._children[parent]}"
+    def upcoming(self, parent: str, child: int | None = None) -> str:
+        """The path that the next node opened below ``parent`` gets, with this number or without one."""
+        return f"{parent}.{self._children.get(parent, 0) + 1 if child is None else child}"
 
     def _emit(self, type_: EventType, node: str, data: dict[str, Any]) -> None:
         event = Event(self._seq, round(self._clock() - self._start, 6), type_, node, data)

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, TypeAlias, TypeVar
 
-from .budget import Reservation
-from .errors import EmptyReply, LimitReached
-from .events import usage_field
+from .budget import Reservation, estimate
+from .errors import EmptyReply, LimitReached, RLMError
+from .events import digest, usage_field
 from .harness import Harness
 from .parse import split_thought
 from .ports import Model
@@ -18,6 +19,9 @@ from .recorder import Recorder
 from .types import Completion, Message
 
 T = TypeVar("T")
+
+# A request that may be sent, the reply that is known already, or how it is known to fail.
+Ticket: TypeAlias = Reservation | Completion | RLMError
 
 
 @dataclass(slots=True)
@@ -54,34 +58,97 @@ def opened(
         recorder.close(span.node, span.status, **span.fields)
 
 
-async def send(
-    harness: Harness, node: str, model: Model, messages: Sequence[Message], reservation: Reservation
-) -> Completion:
-    """Make a reserved request at an open node. A thought at the reply's beginning moves to its ``reasoning``.
+def digest_of(*asked: str) -> str:
+    """The name of what was asked, in as many parts."""
+    return digest("".join(f"{len(part)}:{part}" for part in asked))[:32]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a model is asked."""
+
+    model: Model
+    messages: Sequence[Message]
+
+    @cached_property
+    def digest(self) -> str:
+        """Names it in a record: the same model and messages have the same."""
+        return digest_of(self.model.name, *(text for m in self.messages for text in (m.role, m.content)))
+
+    @cached_property
+    def tokens(self) -> int:
+        """Estimated tokens of the messages."""
+        return estimate(self.messages)
+
+
+async def reserve(
+    harness: Harness, kind: str, node: str, request: Request, max_tokens: int, *, final: bool = False
+) -> Ticket:
+    """Set a request aside in the ledger, unless what comes of it is known. ``node`` may be about to be opened.
+
+    Raises:
+        LimitReached: see `Budget.reserve`.
+    """
+    known = harness.replies.find(kind, node, request.digest)
+    if known is not None:
+        return known
+    return await harness.budget.reserve(request.tokens, max_tokens, request.model.price, final=final)
+
+
+async def send(harness: Harness, node: str, request: Request, ticket: Ticket) -> Completion:
+    """Make a request at an open node. A thought at the reply's beginning moves to its ``reasoning``.
 
     Raises:
         ModelError: the model did not answer. JournalError: the record could not be written.
     """
     recorder = harness.recorder
+    if isinstance(ticket, Reservation):
+        completion = _without_thought(await _request(harness, node, request, ticket))
+    else:
+        completion = _known(recorder, node, request, ticket)
+    recorder.patch(node, **_reply_fields(recorder, node, completion))
+    await recorder.written()
+    if not completion.text.strip():
+        why = f"{request.model.name} answered nothing ({completion.finish_reason})"
+        raise EmptyReply(why, usage=completion.usage)
+    return completion
+
+
+def _known(recorder: Recorder, node: str, request: Request, ticket: Completion | RLMError) -> Completion:
+    recorder.patch(node, **_asked(recorder, node, request), cached=True)
+    if isinstance(ticket, RLMError):
+        raise ticket
+    return ticket
+
+
+async def _request(harness: Harness, node: str, request: Request, reservation: Reservation) -> Completion:
+    """Record what is asked, send it, settle. A request that still waits for its turn counts as not sent."""
+    recorder = harness.recorder
     sent, usage = False, None
     try:
-        recorder.patch(node, model=model.name, prompt=recorder.prompt(node, messages))
-        await recorder.written()
         async with harness.requests:
+            recorder.patch(node, **_asked(recorder, node, request))
+            await recorder.written()
             sent = True
-            completion = await model.complete(messages, max_tokens=reservation.max_tokens)
+            completion = await request.model.complete(request.messages, max_tokens=reservation.max_tokens)
         usage = completion.usage
+    except EmptyReply as empty:
+        usage = empty.usage
+        if usage is not None:
+            nothing = Completion("", usage, request.model.name, "empty")
+            recorder.patch(node, **_reply_fields(recorder, node, nothing))
+        raise
     finally:
         if sent:
             harness.budget.settle(reservation, usage)
         else:
             harness.budget.release(reservation)
-    completion = _without_thought(completion)
-    recorder.patch(node, **_reply_fields(recorder, node, completion))
-    await recorder.written()
-    if not completion.text.strip():
-        raise EmptyReply(f"{model.name} answered nothing ({completion.finish_reason})")
     return completion
+
+
+def _asked(recorder: Recorder, node: str, request: Request) -> dict[str, Any]:
+    prompt = recorder.prompt(node, request.messages)
+    return {"model": request.model.name, "prompt": prompt, "request": request.digest}
 
 
 def _without_thought(completion: Completion) -> Completion:
@@ -98,6 +165,8 @@ def _reply_fields(recorder: Recorder, node: str, completion: Completion) -> dict
     }
     if completion.reasoning:
         fields["reasoning"] = recorder.body(node, completion.reasoning)
+    if completion.usage.estimated:
+        fields["estimated"] = True
     if completion.retries:
         fields["retries"] = list(completion.retries)
     return fields

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from . import prompt as prompts
-from .budget import LEAST_OUTPUT, SUB_OUTPUT, estimate
-from .errors import AuthError, JournalError, LimitReached, RunError, SubCallFailed
+from .budget import LEAST_OUTPUT, SUB_OUTPUT
+from .errors import AuthError, Divergence, JournalError, LimitReached, RunError, SubCallFailed
 from .harness import LIVE_SANDBOXES, Harness, Place
 from .ports import Model
-from .request import beside, cancel_once, opened, send
+from .request import Request, beside, cancel_once, digest_of, opened, reserve, send
 from .types import Answer, SubCall, SubReply, Task, ValueFile, Variable
 
 T = TypeVar("T")
@@ -81,17 +81,19 @@ class CellCalls:
     async def _answer(self, call: SubCall) -> list[SubReply]:
         if not call.batch:
             return [await self._item(self._node, call, i) for i in range(len(call.prompts))]
-        chars = sum(map(len, call.prompts))
-        label = f"{call.op} × {len(call.prompts)}"
-        with opened(
-            self._harness.recorder,
-            self._node,
-            "batch",
-            depth=self._place.depth,
-            label=label,
-            n=len(call.prompts),
-            chars=chars,
-        ) as span:
+        try:
+            return await self._batch(call)
+        except Divergence as error:
+            return [self._end_run(error)] * len(call.prompts)
+
+    async def _batch(self, call: SubCall) -> list[SubReply]:
+        fields: dict[str, Any] = {
+            "label": f"{call.op} × {len(call.prompts)}",
+            "request": _batch_digest(call),
+        }
+        number = self._harness.replies.number(self._node, "batch", index=None, **fields)
+        fields.update(n=len(call.prompts), chars=sum(map(len, call.prompts)), child=number)
+        with opened(self._harness.recorder, self._node, "batch", depth=self._place.depth, **fields) as span:
             replies = await _each(len(call.prompts), self._workers(call), lambda i: self._item(span.node, call, i))
             failed = sum(reply.error is not None for reply in replies)
             span.end("ok" if not failed else "error" if failed == len(replies) else "partial", failed=failed)
@@ -109,7 +111,7 @@ class CellCalls:
             return SubReply(text=await self._text(parent, call, index))
         except LimitReached as limit:
             return SubReply(error=f"{limit}; {AGGREGATE}")
-        except (AuthError, JournalError) as error:
+        except (AuthError, JournalError, Divergence) as error:
             return self._end_run(error)
         except (SubCallFailed, RunError) as error:
             return SubReply(error=str(error))
@@ -127,10 +129,10 @@ class CellCalls:
         model = self._model(call.model)
         prompt, context = call.prompts[index], call.contexts[index]
         if self._recursive(call):
-            return await self._rlm(parent, prompt, context, model)
+            return await self._rlm(parent, prompt, context, model, index if call.batch else None)
         if context is not None:
             raise SubCallFailed("this is the last depth: put the context into the prompt")
-        return await self._llm(parent, prompt, model)
+        return await self._llm(parent, prompt, model, index if call.batch else None)
 
     def _model(self, name: str | None) -> Model:
         models = (self._harness.sub_model, self._harness.model)
@@ -140,31 +142,42 @@ class CellCalls:
         names = " or ".join(dict.fromkeys(f"{model.name!r}" for model in models))
         raise SubCallFailed(f"model={name!r} is not part of this run: give {names}, or none")
 
-    async def _llm(self, parent: str, prompt: str, model: Model) -> str:
-        messages = prompts.sub_call(prompt)
-        tokens = estimate(messages)
-        room = model.window - tokens
+    async def _llm(self, parent: str, prompt: str, model: Model, index: int | None) -> str:
+        request = Request(model, prompts.sub_call(prompt))
+        room = model.window - request.tokens
         if room < LEAST_OUTPUT:
             takes = prompts.sub_call_capacity(model.window)
             raise SubCallFailed(
                 f"the prompt has {len(prompt):,} characters, {model.name} takes about {takes:,}: split it"
             )
-        reservation = await self._harness.budget.reserve(tokens, min(SUB_OUTPUT, room), model.price)
-        with opened(self._harness.recorder, parent, "llm", depth=self._place.depth + 1, label=prompt) as span:
-            completion = await send(self._harness, span.node, model, messages, reservation)
+        harness, recorder = self._harness, self._harness.recorder
+        number = harness.replies.number(parent, "llm", request.digest, index=index, label=prompt)
+        node = recorder.upcoming(parent, number)
+        ticket = await reserve(harness, "llm", node, request, min(SUB_OUTPUT, room))
+        fields: dict[str, Any] = {"label": prompt, "child": number, "request": request.digest}
+        with opened(recorder, parent, "llm", depth=self._place.depth + 1, **fields) as span:
+            completion = await send(harness, span.node, request, ticket)
         return completion.text
 
-    async def _rlm(self, parent: str, prompt: str, context: Variable | None, model: Model) -> str:
-        self._harness.budget.require_call()
-        depth = self._place.depth + 1
-        async with self._harness.sandboxes[depth]:
+    async def _rlm(self, parent: str, prompt: str, context: Variable | None, model: Model, index: int | None) -> str:
+        harness, depth = self._harness, self._place.depth + 1
+        request = digest_of(model.name, prompt, context.card if context else "")
+        number = harness.replies.number(parent, "rlm", request, index=index, label=prompt)
+        if number is None or not harness.replies.holds(f"{parent}.{number}"):
+            harness.budget.require_call()
+        async with harness.sandboxes[depth]:
             with _child_task(prompt, context) as task:
-                answer = await self._solve(task, self._harness, Place(model, parent, depth, prompt))
+                answer = await self._solve(task, harness, Place(model, parent, depth, prompt, request, number))
         if answer.outcome == "limit":
             raise SubCallFailed(f"{answer.reason}; {AGGREGATE}")
         if answer.outcome == "failed":
             raise SubCallFailed(answer.reason)
         return prompts.as_text(answer.value)
+
+
+def _batch_digest(call: SubCall) -> str:
+    cards = [context.card if context else "" for context in call.contexts]
+    return digest_of(call.op, call.model or "", *call.prompts, *cards)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..engine.errors import InputError, ModelError
+from ..engine.errors import EmptyReply, InputError, ModelError
 from ..engine.types import Completion, Message, Price, Usage
 from .failures import Asked, Failure, classify
 from .listing import Listing
@@ -141,8 +141,14 @@ class LiteLLMModel:
         }
 
     def _read(self, response: Any, messages: Sequence[Message], max_tokens: int) -> Completion:
-        completion = read_reply(response, self.name, messages, max_tokens)
-        return replace(completion, usage=replace(completion.usage, cost=self._cost(response, completion.usage)))
+        try:
+            completion = read_reply(response, self.name, messages, max_tokens)
+        except EmptyReply as empty:
+            raise EmptyReply(str(empty), usage=empty.usage and self._priced(response, empty.usage)) from None
+        return replace(completion, usage=self._priced(response, completion.usage))
+
+    def _priced(self, response: Any, usage: Usage) -> Usage:
+        return replace(usage, cost=self._cost(response, usage))
 
     def _cost(self, response: Any, usage: Usage) -> float | None:
         """litellm's sum, which knows cached tokens and tiers; the plain price for tokens that are only estimated."""

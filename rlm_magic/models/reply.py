@@ -29,9 +29,9 @@ def read_reply(response: Any, name: str, messages: Sequence[Message], max_tokens
     finish_reason = getattr(choices[0], "finish_reason", None) or "stop"
     text, thought = _split_thought(content)
     reasoning = getattr(message, "reasoning_content", None) or thought
-    if not text.strip():
-        raise EmptyReply(_why_empty(name, finish_reason, reasoning, max_tokens))
     usage = _usage(response.usage) if is_counted(response) else _estimate(messages, content, reasoning)
+    if not text.strip():
+        raise EmptyReply(_why_empty(name, finish_reason, reasoning, max_tokens), usage=usage)
     return Completion(text, usage, name, finish_reason, reasoning)
 
 
@@ -71,7 +71,7 @@ def _count(holder: Any, field: str) -> int:
 def _estimate(messages: Sequence[Message], content: str, reasoning: str) -> Usage:
     sent = sum(len(message.content) for message in messages)
     written = len(content) if reasoning in content else len(content) + len(reasoning)
-    return Usage(_tokens(sent), _tokens(written), reasoning_tokens=_tokens(len(reasoning)), cost=None)
+    return Usage(_tokens(sent), _tokens(written), reasoning_tokens=_tokens(len(reasoning)), cost=None, estimated=True)
 
 
 def _tokens(chars: int) -> int:
