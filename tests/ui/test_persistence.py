@@ -1,0 +1,117 @@
+"""The view goes on: a page reloaded in mid-run, a kernel restarted, a notebook reopened; stopping without subshells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.server import OpenAIServer, Reply, Request, route
+
+from .notebook import Notebook, Person, Trace
+from .test_steering import LOAD, code, looking
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+def finishing(request: Request) -> str:
+    fan_out = "replies = llm_query_batched([f'say {i}' for i in range(5)])\nprint(replies)\n"
+    return code(fan_out + "FINAL(len(context.split()))")
+
+
+def ask(server: OpenAIServer, options: str = "") -> str:
+    return f"%%rlm text -m openai/root -s openai/sub --api-base {server.url} -o out {options}\nhow many words?"
+
+
+def reload_in_mid_run(page: Any, lab: Any, server: OpenAIServer, options: str) -> Notebook:
+    notebook = Notebook(page, lab, "reload.ipynb", LOAD, ask(server, options))
+    notebook.run(0)
+    notebook.start(1)
+    page.get_by_role("button", name="Pause", exact=True).wait_for()
+    notebook.save()
+    page.reload()
+    return notebook
+
+
+def test_a_page_reloaded_in_mid_run_shows_the_whole_run_and_steers_it(page: Any, lab: Any) -> None:
+    with OpenAIServer(route({"root": looking})) as server:
+        reload_in_mid_run(page, lab, server, "--bg --turns 500")
+        page.get_by_role("button", name="Open the recursion tree").click()
+        person = Person(page)
+        person.tree.get_by_role("treeitem").filter(has_text="look 1").first.wait_for()
+        person.press("Pause")
+        person.paused.wait_for()
+        person.press("Stop")
+        page.get_by_text("stopped").first.wait_for()
+    assert Trace(lab).result.status == "stopped"
+
+
+def test_a_page_reloaded_during_a_blocking_cell_shows_the_whole_run_when_it_ends(page: Any, lab: Any) -> None:
+    with OpenAIServer(route({"root": looking})) as server:
+        notebook = reload_in_mid_run(page, lab, server, "--turns 12")
+        page.get_by_text("turns=12 is used up").first.wait_for()
+        notebook.wait_idle()
+        page.get_by_role("button", name="Open the recursion tree").click()
+        rows = page.get_by_role("treeitem")
+        rows.filter(has_text="look 1").first.click()
+        page.keyboard.press("End")
+        rows.filter(has_text="look 12").first.wait_for()
+    trace = Trace(lab)
+    assert trace.result.status == "forced"
+    assert trace.nodes["0.12.1"].output == "look 12\n"
+
+
+def open_finished(page: Any, lab: Any, name: str) -> Notebook:
+    """A notebook with a run that has ended, saved."""
+    with OpenAIServer(route({"root": finishing, "sub": lambda request: Reply("hi", delay=0.2)})) as server:
+        notebook = Notebook(page, lab, name, LOAD, ask(server))
+        notebook.run(0)
+        notebook.run(1)
+        page.get_by_text("answered").first.wait_for()
+        notebook.save()
+    return notebook
+
+
+def look_around(page: Any) -> None:
+    """Open the tree, then the output of the first cell of the model's code."""
+    page.get_by_role("button", name="Open the recursion tree").click()
+    row = page.get_by_role("treeitem").filter(has_text="replies =").first
+    row.click()
+    page.keyboard.press("Enter")
+    page.get_by_role("tab", name="Output").click()
+    page.get_by_role("tabpanel").get_by_text("['hi', 'hi', 'hi', 'hi', 'hi']").wait_for()
+
+
+def test_the_saved_run_works_after_a_restart_and_without_a_kernel(page: Any, lab: Any) -> None:
+    notebook = open_finished(page, lab, "finished.ipynb")
+    look_around(page)
+    notebook.ask("restart()")
+    notebook.wait_idle()
+    page.get_by_role("treeitem").first.click()
+    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    page.route("**/api/sessions**", lambda route: route.abort() if route.request.method == "POST" else route.fallback())
+    page.goto(lab.page_url("finished.ipynb"))
+    page.get_by_role("dialog").get_by_role("button", name="Ok").click()  # no kernel can be started
+    page.get_by_role("dialog").get_by_role("button", name="No Kernel").click()
+    look_around(page)
+
+
+def test_a_run_is_stopped_by_interrupt_where_comms_have_no_subshell(page: Any, lab: Any) -> None:
+    off = '{"commsOverSubshells": "disabled"}'
+    with (
+        lab.setting("@jupyterlab/apputils-extension/kernels-settings", off),
+        OpenAIServer(route({"root": looking})) as server,
+    ):
+        notebook = Notebook(page, lab, "interrupt.ipynb", LOAD, ask(server, "--turns 500"), "1 + 1")
+        notebook.run(0)
+        notebook.start(1)
+        line = notebook.below(1).get_by_text("The live view does not answer")
+        line.wait_for()
+        assert "--bg" in line.inner_text()
+        notebook.ask("interrupt()")
+        notebook.below(1).get_by_text("RunEnded").first.wait_for()
+        notebook.wait_idle()
+        notebook.run(2)
+        assert "2" in notebook.text(2)
+        assert server.in_flight == 0
+    assert Trace(lab).result.status == "stopped"
