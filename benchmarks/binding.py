@@ -1,8 +1,8 @@
 """How long a variable takes from the notebook into another process, and how much memory that costs.
 
-    python benchmarks/binding.py [GIB [REPEATS]]
+    python benchmarks/binding.py [GIB [REPEATS [WORD]]]       WORD: only the values whose name has it
 
-For each value: bound for the first time, bound again unchanged, and, beside it in the same run, pickled whole into a
+For each value: bound for the first time, bound again unchanged, and, beside it in the same run, pickled whole (by cloudpickle, for classes of a script) into a
 file and unpickled (what most tools do). Seconds are the best and the median of the repeats: they differ several times
 over on a virtual machine, where memory that was not used lately must be fetched from the host. Memory is anonymous
 memory of both processes beyond the value itself, at its peak: what the system cannot reclaim. The other process is
@@ -11,7 +11,6 @@ already running.
 
 from __future__ import annotations
 
-import pickle
 import subprocess
 import sys
 import tempfile
@@ -22,8 +21,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
+import cloudpickle
+import duckdb
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 
 from rlm_magic.binding import ValueStore, bind
 from rlm_magic.guest.card import card
@@ -39,7 +44,7 @@ for line in sys.stdin:
             value = pickle.loads(file.read())
     else:
         value = load(path, how)
-    print(len(value), flush=True)
+    print(type(value), flush=True)
     value = None
 """
 
@@ -118,7 +123,7 @@ def hand_over(value: object, store: ValueStore, reader: Reader) -> None:
 
 def hand_over_pickled(value: object, folder: Path, reader: Reader) -> None:
     path = folder / "plain"
-    path.write_bytes(pickle.dumps(value))
+    path.write_bytes(cloudpickle.dumps(value.to_arrow_table() if isinstance(value, duckdb.DuckDBPyRelation) else value))
     reader.read("plain", str(path))
     path.unlink()
 
@@ -135,7 +140,7 @@ def compare(value: object, folder: Path, repeats: int) -> dict[str, Cost]:
 
 
 def values(size: int) -> dict[str, Callable[[], object]]:
-    """``size`` bytes each, but for the list."""
+    """``size`` bytes each, but for the lists."""
     line = "The quick brown fox jumps over the lazy dog, and then over the next one.\n"
     cyrillic = "Быстрая лиса прыгает через ленивую собаку.\n"
     return {
@@ -143,16 +148,37 @@ def values(size: int) -> dict[str, Callable[[], object]]:
         "Cyrillic text": lambda: cyrillic * (size // len(cyrillic.encode())),
         "list of 1,000,000 texts": lambda: [f"{i} {line}" for i in range(1_000_000)],
         "array of float64": lambda: np.ones(size // 8),
+        "pandas, 4 columns": lambda: pd.DataFrame(_columns(size)),
+        "polars, 4 columns": lambda: pl.DataFrame(_columns(size)),
+        "pyarrow, 4 columns": lambda: pa.table(_columns(size)),
+        "DuckDB, 4 columns": lambda: duckdb.from_arrow(pa.table(_columns(size))),
+        "dict of 10 pandas": lambda: {f"frame {i}": pd.DataFrame(_columns(size // 10)) for i in range(10)},
+        "100,000 dataclasses": lambda: [Ticket(i, line) for i in range(100_000)],
     }
 
 
-def main(gib: float = 1, repeats: float = 5) -> None:
+@dataclass
+class Ticket:
+    id: int
+    text: str
+
+
+def _columns(size: int) -> dict[str, Any]:
+    """Three of numbers and one of texts of 40 bytes; ``size`` bytes in all."""
+    rows = size // 64
+    numbers = np.arange(rows)
+    texts = pa.array([f"{i:>7} a text of forty characters in all" for i in range(1000)])
+    return {"id": numbers, "x": numbers / 7, "flag": numbers * 3, "text": texts.take(pa.array(numbers % 1000))}
+
+
+def main(gib: float = 1, repeats: float = 5, only: str = "") -> None:
     print(
         f"{gib:g} GiB each: best and median seconds of {repeats:g}, and the peak of anonymous memory beyond the value\n"
     )
     print(f"{'':24}   card{'first':>23}{'again':>23}{'plain pickle':>23}   median of pickle / first")
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        for name, make in values(int(gib * 2**30)).items():
+        chosen = {name: make for name, make in values(int(gib * 2**30)).items() if only in name}
+        for name, make in chosen.items():
             value = make()
             began = time.perf_counter()
             card("value", value)
@@ -164,4 +190,4 @@ def main(gib: float = 1, repeats: float = 5) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(float, sys.argv[1:]))
+    main(*map(float, sys.argv[1:3]), *sys.argv[3:])
