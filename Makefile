@@ -53,6 +53,7 @@ test-all: .make/dev .make/view .make/system
 bench: .make/dev
 	@$(BIN)/python -m benchmarks.calls
 	@$(BIN)/python -m benchmarks.binding
+	@$(BIN)/python -m benchmarks.confinement
 
 wheel: .make/dev .make/view
 	@$(BIN)/python -m build --wheel --no-isolation

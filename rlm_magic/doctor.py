@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from .engine.errors import InputError
 from .models import configured_providers
 from .settings import default_model
-from .subkernel import probe
+from .subkernel import probe, probe_tiers
 from .trace import Runs
 
 PACKAGES = ("rlm_magic", "ipython", "ipykernel", "jupyter_client", "litellm", "scikit-learn")
@@ -24,6 +24,7 @@ def report(runs_dir: str | None = None) -> str:
         "model": os.environ.get("RLM_MODEL") or _default(),
         "keys set for": ", ".join(configured_providers(os.environ)) or "no provider",
         "subkernel": probe(),
+        "sandbox": probe_tiers(),
         "runs": f"{len(runs.list())} in {runs.directory}",
     }
     width = max(map(len, rows))

@@ -1,8 +1,18 @@
 """Edge: the model's code runs in an ipykernel of its own, which this package starts, watches and ends."""
 
 from ..guest.names import RESERVED, SUBKERNEL_MARK
-from .probe import probe
+from .probe import probe, probe_tiers
 from .sandbox import Subkernel, Subkernels, close_all
 from .tiers import Tier, choose
 
-__all__ = ["RESERVED", "SUBKERNEL_MARK", "Subkernel", "Subkernels", "Tier", "choose", "close_all", "probe"]
+__all__ = [
+    "RESERVED",
+    "SUBKERNEL_MARK",
+    "Subkernel",
+    "Subkernels",
+    "Tier",
+    "choose",
+    "close_all",
+    "probe",
+    "probe_tiers",
+]

@@ -173,17 +173,20 @@ class Kernel:
         with self._manager.connect_shell() as waker:
             self._manager.session.send(waker, "kernel_info_request", {})
 
-    def watch(self, memory: int) -> None:
-        """Let it have so many bytes of private memory beyond what it has now; it is ended if it takes more."""
+    def watch(self, memory: int, mapped: int = 0) -> None:
+        """Let it have so many bytes of private memory beyond what it has now; it is ended if it takes more.
+
+        ``mapped``: bytes of bound values that it may change besides; RLIMIT_DATA has counted them already.
+        """
         pid = self._provisioner.kernel_pid
         size = data_size(pid)
         if size is not None:
             with contextlib.suppress(OSError):
                 resource.prlimit(pid, resource.RLIMIT_DATA, (size + memory, size + memory))
-        self._task(self._end_overrun(pid, memory))
+        self._task(self._end_overrun(pid, memory, mapped))
 
-    async def _end_overrun(self, pid: int, memory: int) -> None:
-        self._overrun = await overrun(pid, memory, self.place.writable)
+    async def _end_overrun(self, pid: int, memory: int, mapped: int) -> None:
+        self._overrun = await overrun(pid, memory, mapped, self.place.writable)
         self.kill()
 
     def kill(self) -> None:

@@ -149,18 +149,20 @@ class Subkernel:
     async def _bind(self) -> None:
         assert self._kernel is not None
         trusted = all(variable.trusted for variable in self._variables)
+        mapped = 0
         if not trusted:  # loading it may run code of the model's
             self._kernel.watch(self._setup.memory)
         try:
             async with asyncio.timeout(None if trusted else UNTRUSTED_SECONDS):
                 for number, variable in enumerate(self._variables):
-                    await self._bind_one(self._kernel, number, variable)
+                    mapped += await self._bind_one(self._kernel, number, variable)
         except TimeoutError:
             raise BindingError(f"the context could not be loaded within {UNTRUSTED_SECONDS:g} seconds") from None
         if trusted:
-            self._kernel.watch(self._setup.memory)
+            self._kernel.watch(self._setup.memory, mapped)
 
-    async def _bind_one(self, kernel: Kernel, number: int, variable: Variable) -> None:
+    async def _bind_one(self, kernel: Kernel, number: int, variable: Variable) -> int:
+        """Bind it; returns the bytes of it that are mapped and become private memory once they are changed."""
         file = await in_thread(variable.source.file)
         path = file.path
         if file.format != "path":
@@ -169,6 +171,7 @@ class Subkernel:
             await kernel.bind(variable.name, path, file.format)
         except Dead as death:
             raise BindingError(f"{variable.name}: the subkernel died while it loaded this value: {death}") from None
+        return file.size if file.format == "pickle" else 0
 
     async def _ready(self) -> Kernel:
         if self._lost and self._renewing is None:

@@ -21,17 +21,18 @@ THREADS = 500
 MEMORY = ("RssAnon", "RssShmem", "VmPTE")
 
 
-async def overrun(pid: int, memory: int, folders: Sequence[Path]) -> str:
+async def overrun(pid: int, memory: int, mapped: int, folders: Sequence[Path]) -> str:
     """Wait until a process uses more than it may, and say of what.
 
     Looks at its memory every 0.1 s and at the disk every 0.5 s: it can go over by what is made in that time.
 
     Args:
         memory: bytes of private memory beyond what it has now.
+        mapped: bytes that may become private besides, as bound values are changed.
         folders: where it can write; together, and with files that it has open or mapped but removed, at most 1 GiB in
             20,000 files.
     """
-    limit = _memory(pid)[0] + memory
+    limit = _memory(pid)[0] + memory + mapped
     since_disk = 0.0
     while True:
         await asyncio.sleep(MEMORY_SECONDS)
