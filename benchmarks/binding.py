@@ -2,11 +2,11 @@
 
     python benchmarks/binding.py [GIB [REPEATS [WORD]]]       WORD: only the values whose name has it
 
-For each value: bound for the first time, bound again unchanged, and, beside it in the same run, pickled whole (by cloudpickle, for classes of a script) into a
-file and unpickled (what most tools do). Seconds are the best and the median of the repeats: they differ several times
-over on a virtual machine, where memory that was not used lately must be fetched from the host. Memory is anonymous
-memory of both processes beyond the value itself, at its peak: what the system cannot reclaim. The other process is
-already running.
+For each value: bound for the first time, bound again unchanged, and, beside it in the same run, pickled whole into a
+file and unpickled (what most tools do; by cloudpickle, for the classes of a script). Seconds are the best and the
+median of the repeats: they differ several times over on a virtual machine, where memory that was not used lately must
+be fetched from the host. Memory is anonymous memory of both processes beyond the value itself, at its peak: what the
+system cannot reclaim. The other process is already running.
 """
 
 from __future__ import annotations

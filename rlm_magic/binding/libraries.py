@@ -54,13 +54,20 @@ def _result(name: str, relation: Any) -> object:
     raise InputError(f"{name}: the result of a DuckDB relation needs pyarrow or pandas here: install one")
 
 
+def is_reducible(kind: Any) -> bool:
+    """Whether `reduced` may have an answer for values of this class."""
+    return _library(kind) in ("polars", "pyarrow")
+
+
 def reduced(value: Any) -> Any:
     """How to pickle a value, as ``__reduce_ex__`` answers it; None: as its library does."""
-    library = str(type(value).__module__).partition(".")[0]
-    if library in ("polars", "pyarrow"):
-        with contextlib.suppress(Exception):  # a type that Arrow or its filter does not know
-            return _polars(value) if library == "polars" else _arrow(value)
+    with contextlib.suppress(Exception):  # a type that Arrow or its filter does not know
+        return _polars(value) if _library(cast("Any", type(value))) == "polars" else _arrow(value)
     return None
+
+
+def _library(kind: Any) -> str:
+    return str(kind.__module__).partition(".")[0]
 
 
 def _polars(value: Any) -> Any:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -318,3 +319,78 @@ def test_repeated_lines_are_counted() -> None:
 )
 def test_content_of_bytes(value: bytes, content: str) -> None:
     assert card("b", value).split("\n")[0].endswith(f"bytes, {content}")
+
+
+def test_columns_are_summarised() -> None:
+    frame = pd.DataFrame(
+        {
+            "id": range(300),
+            "kind": ["billing", "other", "billing"] * 100,
+            "when": pd.date_range("2026-01-01", periods=300, freq="D"),
+            "body": ["a long body of a ticket " * (10 + i % 30) for i in range(300)],
+            "paid": [True, False, None] * 100,
+            "things": [[1, 2]] * 300,
+        }
+    ).set_index("id")
+    text = card("tickets", frame)
+    assert text == snapshot("""\
+tickets: pandas DataFrame, 300 rows, 5 columns, index id int64
+Columns:
+- kind str: 2 distinct, most often 'billing' (200)
+- when datetime64[us]: 2026-01-01T00:00:00 to 2026-10-27T00:00:00, all distinct
+- body str: 240 to 936 characters, 30 distinct, most often 'a long body of a ticke… (10)
+- paid object: 2 distinct, most often True (100), 100 null
+- things object
+Texts of body: about 588 characters each; suggested batches: 4 of 85
+First: ['billing', 2026-01-01T00:00:00, 'a long body of a ticket a long body of a ticket a long body of a ticket a lo…, True, [1, 2]]
+Second: ['other', 2026-01-02T00:00:00, 'a long body of a ticket a long body of a ticket a long body of a ticket a lo…, False, [1, 2]]
+Last: ['billing', 2026-10-27T00:00:00, 'a long body of a ticket a long body of a ticket a long body of a ticket a lo…, None, [1, 2]]\
+""")
+    assert len(text) <= 1000
+
+
+def test_a_large_table_is_summarised_from_a_sample_that_is_stated() -> None:
+    frame = pd.DataFrame({"n": np.arange(1_000_000), "x": np.arange(1_000_000) / 7, "k": np.arange(1_000_000) % 3})
+    for table in (frame, pl.from_pandas(frame), pa.Table.from_pandas(frame)):
+        text = card("t", table)
+        assert "Columns (in a sample of 16,656 rows):" in text
+        assert "- n int64: 0 to 999999, all distinct" in text.lower()
+        assert "- k int64: 0 to 2, 3 distinct, most often" in text.lower()
+
+
+def test_more_columns_than_fit_are_named_and_counted() -> None:
+    wide = pd.DataFrame({f"column {i}": [i, 0.5][i % 2 :] * (1 + i % 2) for i in range(1000)})
+    for table in (wide, pl.from_pandas(wide), pa.Table.from_pandas(wide)):
+        text = card("w", table).lower()
+        assert "2 rows, 1,000 columns" in text
+        assert "types: 1,000 " in text or "types: 500 " in text
+        assert ", … 9" in text
+        assert "first (10 columns): " in text
+
+
+def test_subclasses_are_described_as_their_base() -> None:
+    class Frame(pd.DataFrame):
+        pass
+
+    assert card("f", Frame({"a": [1]})).startswith("f: pandas DataFrame, 1 row, 1 column, index int64\n")
+    assert "numpy array, shape (1, 2)" in card("m", np.ma.masked_array([[1, 2]]))  # type: ignore[no-untyped-call]
+
+
+def test_sqlite_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with sqlite3.connect("shop.db") as database:
+        database.executescript(
+            "CREATE TABLE orders (id INTEGER PRIMARY KEY, price REAL, note TEXT);"
+            "CREATE TABLE people (name TEXT NOT NULL, age INTEGER);"
+            "CREATE VIEW dear AS SELECT * FROM orders WHERE price > 9;"
+        )
+        database.executemany("INSERT INTO orders (price) VALUES (?)", [(i,) for i in range(1200)])
+    database.close()
+    assert card("shop", Path("shop.db")) == snapshot("""\
+shop: file 'shop.db', 28,672 bytes, SQLite database
+2 tables:
+- orders, 1,200 rows: id INTEGER, price REAL, note TEXT
+- people, 0 rows: name TEXT, age INTEGER
+Also: dear (view)
+Open with: sqlite3.connect(f'file:{path}?mode=ro&immutable=1', uri=True)\
+""")

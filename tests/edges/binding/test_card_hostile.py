@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -232,3 +239,123 @@ def test_a_gigabyte_takes_a_moment(line: str) -> None:
     start = time.process_time()
     checked(text)
     assert time.process_time() - start < 1
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+
+def frames(columns: dict[str, Any]) -> list[Any]:
+    return [pd.DataFrame(columns), pl.DataFrame(columns), pa.table(columns)]
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_table_of_two_million_rows_takes_a_moment(place: int) -> None:
+    number = 2_000_000
+    table = frames({"n": np.arange(number), "x": np.random.rand(number), "t": pa.array(["a text"] * number)})[place]
+    start = time.process_time()
+    checked(table)
+    assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_ten_thousand_columns_take_a_moment(place: int) -> None:
+    table = frames({f"c{i}": np.zeros(20) for i in range(10_000)})[place]
+    start = time.process_time()
+    assert ", 10,000 columns" in checked(table)
+    assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_long_cells_are_not_read_by_the_thousand(place: int) -> None:
+    table = frames({"t": ["x" * 1_000_000] * 200})[place]
+    start = time.process_time()
+    assert "1,000,000 characters" in checked(table)
+    assert time.process_time() - start < 1
+
+
+def test_no_code_of_the_users_runs_for_a_table() -> None:
+    class Frame(pd.DataFrame):
+        @property
+        def iloc(self) -> NoReturn:  # type: ignore[override]
+            raise RuntimeError("iloc")
+
+    class Dtype(pd.api.extensions.ExtensionDtype):
+        name = "users"
+        type = object
+        __str__ = __repr__ = Raises.__repr__  # type: ignore[assignment]
+
+    class Array(pd.arrays.NumpyExtensionArray):
+        dtype = Dtype()  # type: ignore[assignment]
+
+        def tolist(self) -> NoReturn:
+            raise RuntimeError("tolist")
+
+    objects = pd.DataFrame({"o": [Raises(), Raises()], "mixed": [1, "a"]})
+    assert "2 rows, 2 columns" in checked(objects)
+    assert "2 rows, 2 columns" in checked(Frame(objects))
+    assert "users" not in checked(pd.DataFrame({"u": Array(np.array([1, 2]))}))
+    array = np.empty(1, dtype=object)
+    array[0] = Raises()
+    assert "numpy array, shape (1,), object" in checked(array)
+
+
+# --- SQLite files --------------------------------------------------------------------------------
+
+
+def database(path: Path, *statements: str) -> bytes:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+    return path.read_bytes()
+
+
+ROWS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT {}) INSERT INTO t SELECT i, hex(i) FROM n"
+
+
+def test_damaged_files_are_described_all_the_same(tmp_path: Path) -> None:
+    whole = database(tmp_path / "whole.db", "CREATE TABLE t (id, text)", ROWS.format(5000))
+    path = tmp_path / "damaged.db"
+    chance = random.Random(1)
+    for _ in range(200):
+        content = bytearray(whole[: chance.choice([100, 4096, len(whole)])])
+        for _ in range(chance.randrange(40)):
+            content[chance.randrange(16, len(content))] = chance.randrange(256)
+        path.write_bytes(content)
+        assert "SQLite database" in checked(path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["damaged.db", "whole.db"]
+
+
+def test_a_view_that_never_ends_is_not_run(tmp_path: Path) -> None:
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    database(tmp_path / "v.db", "CREATE TABLE t (id)", f"CREATE VIEW endless AS {endless}")
+    start = time.process_time()
+    assert "endless (view)" in checked(tmp_path / "v.db")
+    assert time.process_time() - start < 0.5
+
+
+def test_virtual_tables_are_named_and_not_opened(tmp_path: Path) -> None:
+    database(
+        tmp_path / "v.db",
+        "CREATE TABLE t (id)",
+        "PRAGMA writable_schema = ON",
+        "INSERT INTO sqlite_master VALUES ('table', 'evil', 'evil', 0, 'CREATE VIRTUAL TABLE evil USING nobodys(x)')",
+    )
+    text = checked(tmp_path / "v.db")
+    assert "- t, 0 rows: id" in text
+    assert "evil (virtual table)" in text
+
+
+def test_many_rows_and_tables_are_counted_up_to_a_bound(tmp_path: Path) -> None:
+    tables = [f"CREATE TABLE t{i} (a, b)" for i in range(300)]
+    database(tmp_path / "large.db", "CREATE TABLE t (id, text)", ROWS.format(1_000_100), *tables)
+    start = time.process_time()
+    text = checked(tmp_path / "large.db")
+    assert time.process_time() - start < 1
+    assert "- t, at least 1,000,000 rows" in text or "- t, rows not counted" in text
+    assert "Further tables: " in text
+
+
+def test_names_of_tables_and_columns_do_no_harm(tmp_path: Path) -> None:
+    database(tmp_path / "n.db", 'CREATE TABLE "a""; DROP TABLE x; --" ("c\x1b[31m" TEXT, "\u202e" INT)')
+    assert "SQLite database" in checked(tmp_path / "n.db")
