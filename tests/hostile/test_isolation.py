@@ -99,6 +99,12 @@ PROCESSES = {
     ),
     "another program in its place": ("os.execv('/bin/true', ['true'])", NO_PROCESSES),
     "the clock": ("import time; time.clock_settime(time.CLOCK_REALTIME, time.time())", REFUSAL),
+    "root's capabilities": (
+        "import struct\n"
+        "data = ctypes.create_string_buffer(24)\n"
+        "print(libc.capget(struct.pack('Ii', 0x20080522, 0), data), any(data.raw))",
+        "^0 False$",
+    ),
     "the host's name": ("socket.sethostname('mine')", REFUSAL),
 }
 NETWORK = {
@@ -173,8 +179,8 @@ def test_modes_and_owners_are_changed_nowhere_under_landlock(prepared: Session, 
 
 
 def test_no_namespace_comes_with_a_thread(prepared: Session) -> None:
-    """clone is allowed for threads alone; a network namespace with one is not."""
-    flags = 0x10000 | 0x800 | 0x100 | 0x40000000
+    """clone is allowed for threads alone; a user or network namespace with one is not."""
+    flags = 0x10000 | 0x800 | 0x100 | 0x50000000
     assert tried(prepared, f"print(libc.syscall(56, {flags}, 0, 0, 0, 0), ctypes.get_errno())") == "-1 1"
 
 
