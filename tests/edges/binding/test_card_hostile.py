@@ -269,7 +269,9 @@ def test_ten_thousand_columns_take_a_moment(place: int) -> None:
 def test_long_cells_are_not_read_by_the_thousand(place: int) -> None:
     table = frames({"t": ["x" * 1_000_000] * 200})[place]
     start = time.process_time()
-    assert "1,000,000 characters" in checked(table)
+    text = checked(table)
+    assert "(in a sample of 15 rows)" in text or "(in a sample of 16 rows)" in text
+    assert "1,000,000 characters" in text or "about 1,000,000" in text
     assert time.process_time() - start < 1
 
 
