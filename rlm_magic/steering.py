@@ -12,7 +12,7 @@ from .engine.types import Decision
 
 @dataclass(slots=True)
 class _Waiting:
-    code: str
+    code: str  # of a batch: none
     decision: asyncio.Future[Decision]
 
 
@@ -30,6 +30,13 @@ class Steering:
 
     async def cell(self, node: str, code: str) -> Decision:
         """Let a cell run, or wait for what the person decides."""
+        return await self._hold(node, code)
+
+    async def batch(self, node: str) -> Decision:
+        """Let a batch go out, or wait."""
+        return await self._hold(node, "")
+
+    async def _hold(self, node: str, code: str) -> Decision:
         if self._answer_now:
             return Decision("answer")
         if not self._paused:
@@ -42,7 +49,7 @@ class Steering:
             del self._waiting[node]
 
     def pause(self) -> None:
-        """Wait before the next cell."""
+        """Wait before the next cell or batch."""
         self._paused = True
 
     def resume(self) -> None:
@@ -56,7 +63,7 @@ class Steering:
         self._release()
 
     def answer(self) -> None:
-        """End every RLM of the tree at its next cell, with an answer from what it has seen."""
+        """End every RLM of the tree at its next cell or batch, with an answer from what it has seen."""
         self._answer_now = True
         for waiting in self._waiting.values():
             _decide(waiting, Decision("answer"))
@@ -91,12 +98,12 @@ def _decide(waiting: _Waiting, decision: Decision) -> None:
 
 
 def _decision(message: Mapping[str, Any], code: str) -> Decision | None:
-    """What the view says of a cell; code that was edited away leaves nothing to run."""
+    """What the view says of a cell or batch; code that was edited away leaves nothing to run."""
     edited, note = message.get("code", code), message.get("note", "")
     if not isinstance(edited, str) or not isinstance(note, str):
         return None
     match message.get("action"):
-        case "run" if edited.strip():
+        case "run" if edited.strip() or not code:
             return Decision("run", edited, note)
         case "run" | "skip":
             return Decision("skip", note=note)

@@ -15,7 +15,7 @@ from .observation import Left, Ran
 from .parse import is_blind, parse
 from .ports import Sandbox
 from .prompt import Exchange
-from .request import Request, Span, beside, opened, reserve, running, send
+from .request import Request, Span, beside, consult, opened, reserve, running, send
 from .subcalls import CellCalls, Solve
 from .types import CellResult, Completion, Decision, Finish, Json, Message, Task, Usage
 
@@ -189,17 +189,11 @@ class Conversation:
             if edited:
                 recorder.patch(span.node, code_proposed=recorder.body(span.node, proposed))
                 recorder.patch(span.node, code=recorder.body(span.node, edited))
-            result = await self._execute(span, decision.code, sandbox, turn.cap)
+            result = await self._execute(span, decision.code, sandbox, turn)
             return Ran(result, self._index(result), edited, decision.note)
 
     async def _decision(self, node: str, code: str) -> Decision:
-        """What the gate says; the clock stops while it waits for a person."""
-        async with running(self._harness.gate.cell(node, code)) as asked:
-            await asyncio.sleep(0)
-            if not asked.done():
-                self._harness.recorder.phase(node, "paused")
-            with self._harness.budget.deadline.paused():
-                decision = await asked
+        decision = await consult(self._harness, node, self._harness.gate.cell(node, code))
         self._record_human(node, decision, code)
         return decision
 
@@ -211,14 +205,17 @@ class Conversation:
             action = "hint" if decision.action == "run" else decision.action
             self._harness.recorder.human(node, action, decision.note)
 
-    async def _execute(self, span: Span, code: str, sandbox: Sandbox, cap: int) -> CellResult:
+    async def _execute(self, span: Span, code: str, sandbox: Sandbox, turn: _Turn) -> CellResult:
         harness = self._harness
         harness.recorder.phase(span.node, "executing")
         async with CellCalls(harness, span.node, self._place, self._solve) as calls:
             result = await calls.guard(sandbox.run(code, calls.handle, seconds=harness.limits.cell_seconds))
         if result.partial is not None:
             self.partial = result.partial
-        span.end("ok" if result.status == "ok" else "error", calls=calls.count, **self._fields(span.node, result, cap))
+        self._answer_now = calls.answer_now
+        turn.notes += calls.hints
+        fields = self._fields(span.node, result, turn.cap)
+        span.end("ok" if result.status == "ok" else "error", calls=calls.count, **fields)
         return result
 
     def _fields(self, node: str, result: CellResult, cap: int) -> dict[str, Any]:

@@ -21,7 +21,8 @@ One event is one JSON object ``{v, run, seq, t, type, node, data}``:
     turn    exec                     number; and as llm
     exec    llm, batch, rlm          code, code_proposed, output, output_chars, shown_chars, error,
                                      changes, rich, seconds, calls, lost
-    batch   llm, rlm                 n, chars, request, failed; the items are numbered by their place in it, from 1
+    batch   llm, rlm                 n, chars, cost_estimate, request, failed; the items are numbered by their
+                                     place in it, from 1
     llm     -                        prompt, request, reply, reasoning, model, finish_reason, usage, estimated, retries,
                                      cached
     answer  -                        via, answer; and as llm for an extract call

@@ -80,9 +80,15 @@ class OpenSandbox(Protocol):
 
 
 class Gate(Protocol):
-    """Where a person may step in: called before each cell of the model's code, at any depth. May wait."""
+    """Where a person may step in, at any depth. May wait."""
 
-    async def cell(self, node: str, code: str) -> Decision: ...
+    async def cell(self, node: str, code: str) -> Decision:
+        """Called before each cell of the model's code."""
+        ...
+
+    async def batch(self, node: str) -> Decision:
+        """Called before a batch is sent; its node says how much. The items fail unless the decision is to ``run``."""
+        ...
 
 
 class Replies(Protocol):

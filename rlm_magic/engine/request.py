@@ -16,7 +16,7 @@ from .harness import Harness
 from .parse import split_thought
 from .ports import Model
 from .recorder import Recorder
-from .types import Completion, Message
+from .types import Completion, Decision, Message
 
 T = TypeVar("T")
 
@@ -210,3 +210,13 @@ async def running(work: Coroutine[Any, Any, T]) -> AsyncGenerator[asyncio.Task[T
         yield task
     finally:
         await end(task)
+
+
+async def consult(harness: Harness, node: str, asking: Coroutine[Any, Any, Decision]) -> Decision:
+    """What the gate says of a node; the clock stops while it waits for a person."""
+    async with running(asking) as asked:
+        await asyncio.sleep(0)
+        if not asked.done():
+            harness.recorder.phase(node, "paused")
+        with harness.budget.deadline.paused():
+            return await asked

@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from . import prompt as prompts
-from .budget import LEAST_OUTPUT, SUB_OUTPUT
+from .budget import LEAST_OUTPUT, SUB_OUTPUT, estimate
 from .errors import AuthError, Divergence, JournalError, LimitReached, RunError, SubCallFailed
 from .harness import LIVE_SANDBOXES, Harness, Place
 from .ports import Model
-from .request import Request, beside, cancel_once, digest_of, opened, reserve, send
+from .request import Request, Span, beside, cancel_once, consult, digest_of, opened, reserve, send
 from .types import Answer, SubCall, SubReply, Task, ValueFile, Variable
 
 T = TypeVar("T")
 Solve: TypeAlias = Callable[[Task, Harness, Place], Awaitable[Answer]]
 
 OVER = "the cell has ended: make sub-calls inside a cell and wait for them there"
+EXPECTED_OUTPUT = 300  # tokens of a reply, to say beforehand what a batch may cost
+HELD_BACK = "the user did not let this batch go out"
 AGGREGATE = "make no more sub-calls: aggregate in Python what you have, and submit"
 
 
@@ -34,6 +36,8 @@ class CellCalls:
 
     def __init__(self, harness: Harness, node: str, place: Place, solve: Solve) -> None:
         self.count = 0
+        self.answer_now = False
+        self.hints: list[str] = []
         self._harness = harness
         self._node = node
         self._place = place
@@ -92,12 +96,41 @@ class CellCalls:
             "request": _batch_digest(call),
         }
         number = self._harness.replies.number(self._node, "batch", index=None, **fields)
-        fields.update(n=len(call.prompts), chars=sum(map(len, call.prompts)), child=number)
+        size = {"n": len(call.prompts), "chars": sum(map(len, call.prompts)), "cost_estimate": self._estimate(call)}
+        fields.update(size, child=number)
         with opened(self._harness.recorder, self._node, "batch", depth=self._place.depth, **fields) as span:
+            if not await self._may_send(span):
+                return [SubReply(error=HELD_BACK)] * len(call.prompts)
             replies = await _each(len(call.prompts), self._workers(call), lambda i: self._item(span.node, call, i))
             failed = sum(reply.error is not None for reply in replies)
             span.end("ok" if not failed else "error" if failed == len(replies) else "partial", failed=failed)
         return replies
+
+    async def _may_send(self, span: Span) -> bool:
+        """Whether the gate lets a batch go out; what the user says of it goes to the model with the cell's output."""
+        recorder = self._harness.recorder
+        decision = await consult(self._harness, span.node, self._harness.gate.batch(span.node))
+        recorder.phase(span.node, "waiting")
+        send_it = decision.action == "run"
+        if decision.note:
+            self.hints.append(f"The user says: {decision.note}")
+        if decision.note or not send_it:
+            recorder.human(span.node, "hint" if send_it else decision.action, decision.note)
+        if not send_it:
+            self.answer_now = decision.action == "answer"
+            span.end("skipped")
+        return send_it
+
+    def _estimate(self, call: SubCall) -> float | None:
+        """What a batch may cost, in US dollars; None where that is not known."""
+        try:
+            price = self._model(call.model).price
+        except SubCallFailed:
+            return None
+        if price is None or self._recursive(call):
+            return None
+        tokens = sum(estimate(prompts.sub_call(prompt)) for prompt in call.prompts)
+        return price.of(tokens, EXPECTED_OUTPUT * len(call.prompts))
 
     def _workers(self, call: SubCall) -> int:
         return LIVE_SANDBOXES if self._recursive(call) else self._harness.limits.concurrency

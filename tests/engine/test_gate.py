@@ -11,8 +11,9 @@ from .support import code, run
 class Person:
     """A gate that answers from a list, then lets everything run; each wait takes a while."""
 
-    def __init__(self, *decisions: Decision, seconds: float = 0.0) -> None:
+    def __init__(self, *decisions: Decision, seconds: float = 0.0, batches: tuple[Decision, ...] = ()) -> None:
         self.decisions = list(decisions)
+        self.batches = list(batches)
         self.seconds = seconds
         self.seen: list[tuple[str, str]] = []
 
@@ -20,6 +21,10 @@ class Person:
         self.seen.append((node, code))
         await asyncio.sleep(self.seconds)
         return self.decisions.pop(0) if self.decisions else Decision("run", code)
+
+    async def batch(self, node: str) -> Decision:
+        await asyncio.sleep(self.seconds)
+        return self.batches.pop(0) if self.batches else Decision("run")
 
 
 def humans(ran: Any) -> list[tuple[str, str]]:
@@ -101,3 +106,51 @@ def test_cells_of_sub_rlms_pass_the_gate() -> None:
     replies = [code("FINAL(rlm_query('q', context=docs))"), code("FINAL(context)")]
     run(replies, gate=gate, limits={"depth": 2})
     assert [node for node, _ in gate.seen] == ["0.1.1", "0.1.1.1.1.1"]
+
+
+BATCH = code("print(llm_query_batched(['a', 'bc']))")
+
+
+def test_a_batch_says_how_much_before_it_is_sent() -> None:
+    ran = run([BATCH, "x", "y", code("FINAL(docs)")], gate=Person(batches=(Decision("run"),)))
+    (batch,) = ran.nodes("batch")
+    assert (batch.fields["n"], batch.fields["chars"]) == (2, 3)
+    opened = next(event for event in ran.journal.events if event.node == batch.id)
+    assert opened.data["cost_estimate"] == batch.fields["cost_estimate"]
+    assert [e.data["phase"] for e in ran.journal.events if e.type == "await" and e.node == batch.id] == [
+        "paused",
+        "waiting",
+    ]
+    assert humans(ran) == []
+
+
+def test_a_batch_that_is_held_back_fails_and_nothing_is_sent() -> None:
+    ran = run([BATCH, code("FINAL(docs)")], gate=Person(batches=(Decision("skip", note="too many"),)))
+    assert "the user did not let this batch go out" in ran.last_prompt()
+    assert "The user says: too many" in ran.last_prompt()
+    assert ran.nodes("batch")[0].status == "skipped"
+    assert humans(ran) == [("skip", "too many")]
+    assert ran.nodes("llm") == []
+
+
+def test_a_hint_at_a_batch_reaches_the_model_with_the_output() -> None:
+    gate = Person(batches=(Decision("run", note="mind the second"),))
+    ran = run([BATCH, "x", "y", code("FINAL(docs)")], gate=gate)
+    assert "The user says: mind the second" in ran.last_prompt()
+    assert humans(ran) == [("hint", "mind the second")]
+    assert len(ran.nodes("llm")) == 2
+
+
+def test_answer_now_at_a_batch_ends_with_the_cell() -> None:
+    ran = run([BATCH, "three"], gate=Person(batches=(Decision("answer"),)))
+    assert (ran.answer.outcome, ran.answer.value) == ("forced", "three")
+    assert ran.answer.reason == "the user asked for an answer now"
+
+
+def test_what_a_batch_may_cost_is_unknown_for_sub_rlms_and_for_models_that_are_not_there() -> None:
+    unknown = code("print(llm_query_batched(['a'], model='nobody'))")
+    ran = run([unknown, code("FINAL(docs)")], gate=Person())
+    assert ran.nodes("batch")[0].fields["cost_estimate"] is None
+    deep = [code("print(rlm_query_batched(['q']))"), code("FINAL(context)"), code("FINAL(docs)")]
+    ran = run(deep, gate=Person(), limits={"depth": 2})
+    assert ran.nodes("batch")[0].fields["cost_estimate"] is None
