@@ -12,7 +12,7 @@ VIEW := $(shell find labextension/src labextension/style labextension/scripts -t
 SLOWEST := --durations 10 --durations-min 5
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab setup check test test-all bench wheel clean
+.PHONY: help demo lab setup check test test-all fuzz bench wheel clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -23,6 +23,7 @@ help:
 	@echo "make check     format, lint, types, import rules; the TypeScript part too (needs Node.js 20)"
 	@echo "make test      the tests without the slow ones, in a few minutes (needs Node.js 20)"
 	@echo "make test-all  every test: real browsers, clean installs, pressure"
+	@echo "make fuzz      the property tests again, with thousands of new examples each"
 	@echo "make bench     measure turns, sub-calls, sub-RLMs and the hand-over of values"
 	@echo "PYTHON=python3.12 chooses another Python; rm -rf .venv .make starts afresh"
 
@@ -98,3 +99,9 @@ $(VENV)/pyvenv.cfg:
 	@mkdir -p .make
 	@scripts/system
 	@touch $@
+
+# The parser, the fold, the record's reader and the wire's frames, each fed with examples that no run had before.
+FUZZED := tests/engine/test_parse.py tests/edges/trace/test_reader.py tests/faults/test_frames.py tests/faults/test_fold.py
+
+fuzz: .make/dev
+	$(BIN)/python -m pytest -q $(PARALLEL) --hypothesis-profile=fuzz --timeout=3600 $(FUZZED)

@@ -10,7 +10,7 @@ anything else is a divergence. In the last cell of the record, what failed or wa
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -100,8 +100,8 @@ class RecordedReplies:
             return LimitReached("calls", str(node.fields.get("reason")))
         if node.status != "error":
             return None
-        error: dict[str, str] = node.fields["error"]
-        return FAILURES.get(error["name"], ModelError)(error["message"])
+        error: dict[str, str] = node.fields.get("error") or {}
+        return FAILURES.get(error.get("name", ""), ModelError)(error.get("message", "it failed when it was recorded"))
 
     def _completion(self, node: Node, reply: str) -> Completion:
         fields = node.fields
@@ -109,7 +109,7 @@ class RecordedReplies:
         finish_reason = str(fields.get("finish_reason", "stop"))
         retries = tuple(fields.get("retries", ()))
         return Completion(
-            reply, recorded_usage(node) or Usage(), str(fields["model"]), finish_reason, reasoning, retries
+            reply, recorded_usage(node) or Usage(), str(fields.get("model")), finish_reason, reasoning, retries
         )
 
     def decision(self, node: str, code: str) -> Decision | None:
@@ -125,13 +125,20 @@ class RecordedReplies:
         edited_from = self._tree.body(cell.fields.get("code_proposed"))
         if code != (edited_from or ran):
             raise _divergence(node, edited_from or ran, code)
-        said = {human["action"]: human["text"] for human in cell.human}
-        for action in _ENDINGS:
-            if action in said:
-                return Decision(action, note=said[action])
+        said = _said(cell)
+        if (ending := _ending(said)) is not None:
+            return ending
         if edited_from is None and ("edit" in said or not (said or "output" in cell.fields)):
             return None
         return Decision("run", ran, said.get("hint", ""))
+
+    def batch_decision(self, node: str) -> Decision | None:
+        """What was decided of a batch; None if nothing was."""
+        batch = self._tree.nodes.get(node)
+        if batch is None or not (batch.human or batch.children):
+            return None
+        said = _said(batch)
+        return _ending(said) or Decision("run", note=said.get("hint", ""))
 
     def __call__(self, event: Event) -> None:
         """Compare what a cell printed with the record."""
@@ -155,6 +162,9 @@ class RecordedGate:
     async def cell(self, node: str, code: str) -> Decision:
         return self._replies.decision(node, code) or await self._gate.cell(node, code)
 
+    async def batch(self, node: str) -> Decision:
+        return self._replies.batch_decision(node) or await self._gate.batch(node)
+
 
 def sent(records: Iterable[Tree]) -> Iterator[tuple[str, int, Usage | None]]:
     """Every request that the records of a run show as sent: model's name, estimated tokens asked, usage if known.
@@ -168,7 +178,7 @@ def sent(records: Iterable[Tree]) -> Iterator[tuple[str, int, Usage | None]]:
         if not again:
             paid.add((node.id, node.kind))
             chars = sum(message.get("chars", 0) for message in node.fields["prompt"])
-            yield str(node.fields["model"]), int(chars / BYTES_PER_TOKEN), usage
+            yield str(node.fields.get("model")), int(chars / BYTES_PER_TOKEN), usage
 
 
 def _is_request(node: Node) -> bool:
@@ -182,6 +192,15 @@ def recorded_usage(node: Node) -> Usage | None:
         return None
     counts = (int(used.get(name, 0)) for name in ("input", "output", "cached", "reasoning"))
     return Usage(*counts, cost=used.get("cost"), estimated=bool(node.fields.get("estimated")))
+
+
+def _said(node: Node) -> dict[str, str]:
+    return {str(human.get("action")): str(human.get("text")) for human in node.human}
+
+
+def _ending(said: Mapping[str, str]) -> Decision | None:
+    """The decision not to run."""
+    return next((Decision(action, note=said[action]) for action in _ENDINGS if action in said), None)
 
 
 def _divergence(where: str, expected: str, got: str) -> Divergence:
@@ -217,8 +236,9 @@ def _merged(records: Sequence[Tree]) -> Tree:
                 nodes[node.id] = node
     for name in sorted(nodes, key=lambda name: tuple(map(int, name.split(".")))):
         merged.nodes[name] = replace(nodes[name], children=[])
-        if nodes[name].parent is not None:
-            merged.nodes[str(nodes[name].parent)].children.append(name)
+        parent = merged.nodes.get(str(nodes[name].parent))
+        if parent is not None:
+            parent.children.append(name)
     return merged
 
 
@@ -238,8 +258,10 @@ def _settled(tree: Tree) -> set[str]:
 
 
 def _goes_on(tree: Tree, cell: Node) -> bool:
-    turn = tree.nodes[str(cell.parent)]
-    rlm = tree.nodes[str(turn.parent)]
+    turn = tree.nodes.get(str(cell.parent))
+    rlm = tree.nodes.get(str(turn.parent)) if turn else None
+    if turn is None or rlm is None:
+        return False
     later = [tree.nodes[name] for name in rlm.children if _number(tree.nodes[name]) > _number(turn)]
     return (
         rlm.fields.get("outcome") == "answered"

@@ -133,7 +133,8 @@ def _is_foldable(type_: str, node: str, data: Mapping[str, Any]) -> bool:
         return isinstance(data.get("sha256"), str) and isinstance(data.get("text"), str)
     if type_ == "open":
         above = node.rpartition(".")[0] or None
-        placed = data.get("parent") == above and node.count(".") < DEEPEST
+        numbered = all(part.isascii() and part.isdecimal() for part in node.split("."))
+        placed = data.get("parent") == above and numbered and node.count(".") < DEEPEST
         return placed and isinstance(data.get("kind"), str) and type(data.get("depth", 0)) is int and _has_fields(data)
     return _has_fields(data)
 

@@ -359,3 +359,26 @@ def test_a_call_that_its_cell_left_behind_is_sent_again() -> None:
     second, _ = resume([first.tree], scripted())
     assert second.answer.value == first.answer.value
     assert [request[-1].content for request in second.model.requests] == ["b"]
+
+
+class Held(PassGate):
+    """Decides on batches; cells pass."""
+
+    def __init__(self, decision: Decision) -> None:
+        self.decision = decision
+        self.asked = 0
+
+    async def batch(self, node: str) -> Decision:
+        self.asked += 1
+        return self.decision
+
+
+@pytest.mark.parametrize("decision", [Decision("skip", note="dear"), Decision("answer"), Decision("run", note="go on")])
+def test_what_a_person_decided_of_a_batch_is_decided_again(decision: Decision) -> None:
+    cell = code("parts = [getattr(part, 'error', part) for part in llm_query_batched(['a', 'b'])]")
+    first = run(scripted(cell, SUBMIT), gate=Held(decision))
+    nobody = Held(Decision("run"))
+    second, _ = resume([first.tree], ScriptedModel(), gate=nobody)
+    assert (second.answer.outcome, second.answer.value) == (first.answer.outcome, first.answer.value)
+    assert humans(second) == humans(first) != []
+    assert nobody.asked == 0

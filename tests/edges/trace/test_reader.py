@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rlm_magic.engine.errors import InputError
@@ -63,7 +63,6 @@ def test_cut_at_every_byte(file: Path) -> None:
             assert (f"is torn after {whole} events: its last {torn:,} bytes" in reading.notice) == bool(torn)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.integers(0, len(WHOLE) - 1), st.integers(1, 255), st.integers(0, 40))
 def test_flipped_bits_never_give_a_wrong_event(file: Path, at: int, mask: int, more: int) -> None:
     damaged = bytearray(WHOLE)
@@ -76,7 +75,6 @@ def test_flipped_bits_never_give_a_wrong_event(file: Path, at: int, mask: int, m
     assert f"after {hit} events" in reading.notice
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_without_a_crash(file: Path, data: bytes) -> None:
     file.write_bytes(data)
