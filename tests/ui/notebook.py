@@ -80,6 +80,10 @@ class Person:
         self.paused.get_by_text(f"before execution {node}", exact=False).wait_for()
         self.page.wait_for_function("document.querySelector('.rlm-editor')?.value !== ''")
 
+    def wait_before_batch(self, node: str) -> None:
+        """Wait until the run waits before it sends a batch."""
+        self.paused.get_by_text(f"before batch {node}", exact=False).wait_for()
+
     def waiting_node(self) -> str:
         """The node before which the run waits, once it does."""
         return self.paused.locator("b").inner_text().split()[-1]

@@ -63,6 +63,9 @@ def test_payloads_are_text_live_and_reopened(page: Any, lab: Any) -> None:
             person.wait_before(f"0.{turn}.1")
             look_everywhere(page)
             person.press("Run")
+            if turn == 2:
+                person.wait_before_batch("0.2.1.2")
+                person.press("Run")
         page.get_by_text("answered").first.wait_for()
         notebook.wait_idle()
         look_everywhere(page)

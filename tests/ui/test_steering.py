@@ -131,3 +131,37 @@ def test_pause_resume_step_and_stop_while_it_runs(
     assert trace.paused() == [f"{top}.{turn}.1", f"{top}.{turn + 1}.1"]
     assert all(node.closed is not None for node in trace.result.nodes)
     assert server.in_flight == 0
+
+
+def batching(request: Request) -> str:
+    asked = "llm_query_batched(['how', 'many'])"
+    return code(asked) if len(request["messages"]) == 2 else code(f"print({asked})\nFINAL(len(context.split()))")
+
+
+def test_a_batch_shows_what_it_sends_before_it_is_sent(page: Any, lab: Any) -> None:
+    with OpenAIServer(route({"root": batching, "gpt-5-mini": lambda request: "three"})) as server:
+        ask = f"%%rlm text -m openai/root -s openai/gpt-5-mini --api-base {server.url} --step\nhow many words?"
+        notebook = Notebook(page, lab, "batch.ipynb", LOAD, ask)
+        notebook.run(0)
+        person = Person(page)
+        notebook.start(1)
+        person.wait_before("0.1.1")
+        person.press("Run")
+        person.wait_before_batch("0.1.1.1")
+        sentence = person.paused.get_by_text("will send 2 prompts, 7 characters").inner_text()
+        assert "$" in sentence
+        assert [request.model for request in server.requests] == ["root"]
+        person.note("ask once")
+        person.press("Skip")
+        person.wait_before("0.2.1")
+        person.press("Run")
+        person.wait_before_batch("0.2.1.1")
+        person.press("Run")
+        page.get_by_text("answered").first.wait_for()
+        notebook.wait_idle()
+        assert told(server, "ask once")
+    trace = Trace(lab)
+    assert trace.humans("0.1.1.1") == [("skip", "ask once")]
+    assert trace.nodes["0.1.1.1"].status == "skipped"
+    assert trace.nodes["0.2.1.1"].status == "ok"
+    assert [node.parent for node in trace.result.nodes if node.kind == "llm"] == ["0.2.1.1"] * 2
