@@ -23,6 +23,7 @@ from .view import document, page
 INTERRUPTED = "interrupted: its process ended before the run did"
 UNDER_WAY = "the run is still under way"
 SHOWN_ANSWER = 60  # characters
+PAGE = 20_000  # characters
 
 
 class NodeView:
@@ -134,6 +135,12 @@ class Result:
         if isinstance(self.answer, str):
             return self.answer
         return "" if self.answer is None else json.dumps(self.answer, ensure_ascii=False)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What a notebook shows of it: the answer in full, as far as a page can hold it."""
+        text = str(self)
+        shown = text if len(text) <= PAGE else f"{text[:PAGE]}\n… {len(text) - PAGE:,} more characters"
+        printer.text(shown or repr(self))
 
     def __repr__(self) -> str:
         text = str(self)

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from IPython.lib.pretty import pretty
 
 from rlm_magic.engine.errors import InputError
 from rlm_magic.engine.events import Event
@@ -54,6 +55,20 @@ def test_nodes_give_fields_and_texts(saved: Path) -> None:
     assert {"code", "usage", "label", "status"} <= set(dir(call))
     with pytest.raises(AttributeError, match=r"node 0\.1\.1\.1 \(llm\) has no field 'cost'"):
         _ = call.cost
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("a\nlong " * 20, "a\nlong " * 20),
+        ({"n": 1}, '{"n": 1}'),
+        ("x" * 20_005, "x" * 20_000 + "\n… 5 more characters"),
+        (None, "<Result answered: ''>"),
+    ],
+)
+def test_a_notebook_shows_the_answer(value: Json, shown: str, tmp_path: Path) -> None:
+    result = Result(Answer("answered", value), Tree(), "r", tmp_path / "r.rlm.jsonl")
+    assert pretty(result) == shown
 
 
 @pytest.mark.parametrize("value", [[1, "two", None], {"n": 3}, 7, "7", True])
