@@ -84,8 +84,8 @@ class Recording:
     def charge(self, budget: Budget, *models: Model) -> None:
         """Book what the record shows as sent: what was paid for stays paid."""
         prices = {model.name: model.price for model in models}
-        for model, tokens, usage in sent(self.records):
-            budget.book(tokens, usage, prices.get(model))
+        for model, estimated, usage in sent(self.records):
+            budget.book(estimated, usage, prices.get(model))
 
     def check(self, variables: Sequence[Variable], model: Model, sub_model: Model) -> None:
         """Refuse what the record would not fit.

@@ -1,7 +1,9 @@
 """The one mutable ledger of a run, shared by the whole tree, and its deadline.
 
 A call is reserved at its worst before it is sent and settled at what it used: `calls` is exact, tokens and cost
-overshoot by no more than the estimate's error of the calls in flight. One call and a tenth of tokens and cost are held
+overshoot by no more than the estimate's error of the calls in flight. A server that counts too little is believed down
+to `BELIEVED` of what the texts suggest, below that the estimate is booked: so it cannot stretch a limit to more than
+2.5 times. One call and a tenth of tokens and cost are held
 back for the extract call of the root, so that a run that uses everything up still answers.
 """
 
@@ -23,11 +25,17 @@ SUB_OUTPUT = 4_000
 LEAST_OUTPUT = 256
 BYTES_PER_TOKEN = 3.5
 HELD_BACK = 0.1
+BELIEVED = 0.4  # of the estimate, which is 8.75 bytes a token: no tokenizer gets there with ordinary text
 
 
 def estimate(messages: Iterable[Message]) -> int:
     """Tokens of a prompt, rather too many than too few: bytes of UTF-8, so that it holds for any script."""
     return math.ceil(sum(_bytes(m.content) + 16 for m in messages) / BYTES_PER_TOKEN)
+
+
+def text_tokens(text: str) -> int:
+    """Tokens of a text, estimated likewise."""
+    return math.ceil(_bytes(text) / BYTES_PER_TOKEN)
 
 
 def _bytes(text: str) -> int:
@@ -117,17 +125,20 @@ class Budget:
                 raise self._reached(limit)
             return self._set_aside(input_tokens, int(min(room, max_tokens)), price)
 
-    def settle(self, reservation: Reservation, usage: Usage | None) -> None:
-        """Book a call that was sent. ``usage`` is None where nothing is known of it: then its input counts."""
-        self._put_back(reservation)
-        self.book(reservation.input_tokens, usage, reservation.price)
+    def settle(self, reservation: Reservation, usage: Usage | None, output_tokens: int = 0) -> None:
+        """Book a call that was sent, whose reply is estimated at so many tokens.
 
-    def book(self, input_tokens: int, usage: Usage | None, price: Price | None) -> None:
+        ``usage`` is None where nothing is known of it: then its input counts.
+        """
+        self._put_back(reservation)
+        self.book(Usage(reservation.input_tokens, output_tokens, cost=None), usage, reservation.price)
+
+    def book(self, estimated: Usage, usage: Usage | None, price: Price | None) -> None:
         """Count a call that was sent, such as one of the run that this one resumes; see `settle`."""
         self.calls += 1
         used = usage or Usage()
         self.usage += used
-        known = used if used.tokens else Usage(input_tokens, cost=None)
+        known = used if used.tokens > BELIEVED * estimated.tokens else estimated
         self._tokens += known.tokens
         self._cost += _cost(known, price)
 

@@ -166,8 +166,8 @@ class RecordedGate:
         return self._replies.batch_decision(node) or await self._gate.batch(node)
 
 
-def sent(records: Iterable[Tree]) -> Iterator[tuple[str, int, Usage | None]]:
-    """Every request that the records of a run show as sent: model's name, estimated tokens asked, usage if known.
+def sent(records: Iterable[Tree]) -> Iterator[tuple[str, Usage, Usage | None]]:
+    """Every request that the records of a run show as sent: model's name, estimated usage, reported usage if known.
 
     What one record repeats from another counts once.
     """
@@ -177,8 +177,13 @@ def sent(records: Iterable[Tree]) -> Iterator[tuple[str, int, Usage | None]]:
         again = node.fields.get("cached") if usage is None else (node.id, node.kind) in paid
         if not again:
             paid.add((node.id, node.kind))
-            chars = sum(message.get("chars", 0) for message in node.fields["prompt"])
-            yield str(node.fields.get("model")), int(chars / BYTES_PER_TOKEN), usage
+            yield str(node.fields.get("model")), _estimated(node), usage
+
+
+def _estimated(node: Node) -> Usage:
+    asked = sum(message.get("chars", 0) for message in node.fields["prompt"])
+    reply: dict[str, Any] = node.fields.get("reply") or {}
+    return Usage(int(asked / BYTES_PER_TOKEN), int(reply.get("chars", 0) / BYTES_PER_TOKEN), cost=None)
 
 
 def _is_request(node: Node) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeAlias, TypeVar
 
-from .budget import Reservation, estimate
+from .budget import Reservation, estimate, text_tokens
 from .errors import EmptyReply, LimitReached, RLMError
 from .events import digest, usage_field
 from .harness import Harness
@@ -124,14 +124,14 @@ def _known(recorder: Recorder, node: str, request: Request, ticket: Completion |
 async def _request(harness: Harness, node: str, request: Request, reservation: Reservation) -> Completion:
     """Record what is asked, send it, settle. A request that still waits for its turn counts as not sent."""
     recorder = harness.recorder
-    sent, usage = False, None
+    sent, usage, written = False, None, 0
     try:
         async with harness.requests:
             recorder.patch(node, **_asked(recorder, node, request))
             await recorder.written()
             sent = True
             completion = await request.model.complete(request.messages, max_tokens=reservation.max_tokens)
-        usage = completion.usage
+        usage, written = completion.usage, text_tokens(completion.text + completion.reasoning)
     except EmptyReply as empty:
         usage = empty.usage
         if usage is not None:
@@ -140,7 +140,7 @@ async def _request(harness: Harness, node: str, request: Request, reservation: R
         raise
     finally:
         if sent:
-            harness.budget.settle(reservation, usage)
+            harness.budget.settle(reservation, usage, written)
         else:
             harness.budget.release(reservation)
     return completion

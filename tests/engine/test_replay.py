@@ -41,8 +41,8 @@ def resume(
 ) -> tuple[Ran, RecordedReplies]:
     replies = RecordedReplies(records)
     budget = Budget(Limits(**limits), lambda: 0.0)
-    for _, tokens, usage in sent(records):
-        budget.book(tokens, usage, None)
+    for _, estimated, usage in sent(records):
+        budget.book(estimated, usage, None)
     journal = journal or MemoryJournal()
     gate = RecordedGate(replies, gate or PassGate())
     harness = fake_harness(model, journal=journal, observers=[replies], replies=replies, gate=gate, budget=budget)

@@ -1,0 +1,131 @@
+"""A key that a server sends back, in whatever form, is in nothing that the product leaves behind."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.server import OpenAIServer, Reply, Request, error, route
+
+CANARY = "c4n4ry"
+KEY = f"sk-{CANARY}-of-the-key"
+IN_URL = f"{CANARY}-in-the-address"
+HEADER = f"{CANARY}-in-a-header"
+PASSWORD = f"{CANARY}-of-the-proxy"
+DATA = "sk-this-is-data-of-the-user"
+
+CELL = "%%rlm docs -m openai/{model} -s openai/sub\nWhat does it say?"
+SETUP = [
+    "%load_ext rlm_magic",
+    "import os\ndef config(name, value): get_ipython().run_line_magic('config', f'RLMMagic.{name} = {value!r}')",
+    "config('runs_dir', os.environ['RUNS'])\nconfig('api_base', os.environ['BASE'])\nconfig('sandbox', 'none')",
+    "config('api_key_env', 'OPENAI_API_KEY')\ndocs = os.environ['DOCS']",
+    "config('model_options', {'extra_headers': {'X-Team': os.environ['TEAM']}})",
+]
+CELLS = [
+    CELL.format(model="refuses"),
+    CELL.format(model="page"),
+    CELL.format(model="subs"),
+    CELL.format(model="reads"),
+    "config('api_base', os.environ['KEYED_BASE'])",
+    CELL.format(model="reads"),
+]
+THROUGH_A_PROXY = ["os.environ['HTTP_PROXY'] = os.environ['PROXY']", CELL.format(model="reads")]
+LOOK = [
+    "for kind in ('html', 'md', 'json', 'jsonl'):\n"
+    "    for name in {path.split('.')[0] for path in os.listdir(os.environ['RUNS'])}:\n"
+    "        get_ipython().run_line_magic('rlm', f'export {name} {os.environ[\"EXPORTS\"]}/{name}.{kind}')",
+    "%rlm runs",
+    "%rlm show",
+    "%rlm doctor",
+]
+
+
+def everything_told(request: Request) -> str:
+    return f"you sent {dict(request.headers)}"
+
+
+def cell(text: str) -> str:
+    return f"```repl\n{text}\n```"
+
+
+def refused_page(request: Request) -> Reply:
+    shown = f"<html><body><h1>{everything_told(request)}</h1><p>{everything_told(request)}</p></body></html>"
+    return Reply(status=400, raw=shown, headers={"Content-Type": "text/html"})
+
+
+SCRIPTS = {
+    "refuses": lambda request: error(401, everything_told(request), code="invalid_api_key"),
+    "page": refused_page,
+    "subs": lambda request: cell("try: llm_query('echo')\nexcept Exception as error: FINAL(context + repr(error))"),
+    "reads": lambda request: cell("FINAL(llm_query('read ' + context))"),
+    "sub": lambda request: "read" if request.prompt.startswith("read") else error(400, everything_told(request)),
+}
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return run_notebook([*SETUP, *CELLS, *LOOK], tmp_path_factory)
+
+
+def run_notebook(cells: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Run a notebook; what was sent, and everything that is left behind, by name."""
+    runs, exports = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("exports")
+    log = tmp_path_factory.mktemp("log") / "stderr"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
+    with OpenAIServer(route(SCRIPTS)) as server:
+        environment = {
+            **{name: value for name, value in os.environ.items() if "PROXY" not in name.upper()},
+            "OPENAI_API_KEY": KEY,
+            "RUNS": str(runs),
+            "EXPORTS": str(exports),
+            "BASE": server.url,
+            "KEYED_BASE": f"{server.url}?key={IN_URL}",
+            "TEAM": HEADER,
+            "DOCS": DATA,
+            "PROXY": f"http://bob:{PASSWORD}@127.0.0.1:9",
+        }
+        with open(log, "wb") as stderr:
+            client = NotebookClient(notebook, timeout=100, kernel_name="python3", allow_errors=True)
+            client.execute(env=environment, stderr=stderr)
+        requests = list(server.requests)
+    files = {path.name: path.read_text() for path in [*runs.iterdir(), *exports.iterdir(), log]}
+    return {"requests": requests, "runs": runs, "texts": {**files, "notebook": nbformat.writes(notebook)}}
+
+
+def test_the_key_and_the_header_were_sent(left: dict[str, Any]) -> None:
+    headers = [request.headers for request in left["requests"]]
+    assert len(headers) >= 5
+    assert all(KEY in each["Authorization"] for each in headers)
+    assert all(each["X-Team"] == HEADER for each in headers)
+
+
+def test_no_secret_is_in_notebook_log_record_or_export(left: dict[str, Any]) -> None:
+    assert len(left["texts"]) > 15
+    assert [name for name, text in left["texts"].items() if CANARY in text] == []
+
+
+def test_the_errors_were_shown(left: dict[str, Any]) -> None:
+    shown = left["texts"]["notebook"]
+    for expected in ("the key was refused", "an HTML page", "400: you sent"):
+        assert expected in shown
+
+
+def test_what_goes_to_a_model_is_not_altered(left: dict[str, Any]) -> None:
+    prompts = [request.prompt for request in left["requests"] if request.model == "sub"]
+    assert f"read {DATA}" in prompts
+
+
+def test_records_are_the_owner_s_alone(left: dict[str, Any]) -> None:
+    assert {path.stat().st_mode & 0o777 for path in left["runs"].iterdir()} == {0o600}
+
+
+@pytest.mark.slow
+def test_the_password_of_a_proxy_that_is_down(tmp_path_factory: pytest.TempPathFactory) -> None:
+    texts = run_notebook([*SETUP, *THROUGH_A_PROXY, *LOOK], tmp_path_factory)["texts"]
+    assert "through the proxy http://[redacted]@127.0.0.1:9 failed" in texts["notebook"]
+    assert [name for name, text in texts.items() if CANARY in text] == []
