@@ -28,7 +28,7 @@ from .engine.types import Limits
 from .handle import Handle
 from .result import Result
 from .resuming import Recording
-from .run import Run
+from .run import Run, attended
 from .settings import LIMITS, SANDBOXES, Settings, did_you_mean
 from .templating import fill
 from .trace import Runs
@@ -168,13 +168,14 @@ class RLMMagic(Magics):
         live = has_live_view(self.shell, self.view)
         if step and not (live or bg):
             raise InputError(NOBODY_STEPS)
-        run = start(self._settings(args), step)
-        self._namespace.pop(args.out, None)
-        screen = screen_of(self.shell, run, live=live, step=step)
-        if bg:
-            run.hand_over()
-            return Handle(run, screen, self.shell, lambda result: self._bind(result, args.out))
-        result = screen.watch()
+        with attended():
+            run = start(self._settings(args), step)
+            self._namespace.pop(args.out, None)
+            screen = screen_of(self.shell, run, live=live, step=step)
+            if bg:
+                run.hand_over()
+                return Handle(run, screen, self.shell, lambda result: self._bind(result, args.out))
+            result = screen.watch()
         print(run.notice, end="\n" if run.notice else "", file=sys.stderr)
         return self._finish(result, args.out)
 

@@ -9,7 +9,7 @@ from .engine.events import Event
 from .engine.types import Limits
 from .result import Result
 from .resuming import Recording
-from .run import Run
+from .run import Run, attended
 from .settings import Settings
 from .trace import Runs
 
@@ -76,7 +76,7 @@ class RLM:
             InputError: the run cannot start as asked; nothing was sent.
             RunError: the record cannot be written.
         """
-        return _answer(self._start(query, context, variables, on_event))
+        return _wait(lambda: self._start(query, context, variables, on_event))
 
     async def acompletion(
         self,
@@ -107,9 +107,8 @@ class RLM:
             RunError: the record cannot be written.
         """
         recording = Recording.load(Runs(self.settings.runs_dir), run_id)
-        return _answer(
-            Run(recording.query, _named(context, variables), self.settings, _all(on_event), resumed=recording)
-        )
+        named, observers = _named(context, variables), _all(on_event)
+        return _wait(lambda: Run(recording.query, named, self.settings, observers, resumed=recording))
 
     def _start(
         self,
@@ -121,8 +120,9 @@ class RLM:
         return Run(query, _named(context, variables), self.settings, _all(on_event))
 
 
-def _answer(run: Run) -> Result:
-    result = run.wait()
+def _wait(start: Callable[[], Run]) -> Result:
+    with attended():
+        result = start().wait()
     if result.status == "stopped":
         raise KeyboardInterrupt(f"run {result.run_id} was stopped")
     return result

@@ -6,8 +6,10 @@ import asyncio
 import concurrent.futures
 import os
 import platform
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
@@ -48,6 +50,7 @@ class Run:
         tree: the nodes so far; it changes on the engine's thread.
         feed: what a live view of it is told; used on the engine's thread.
         future: ends with how the run ended.
+        thread: the identity of the thread that started it.
 
     Args:
         step: wait for the user before the first cell of the model's code.
@@ -109,9 +112,9 @@ class Run:
             header=header(settings, self._subkernels.confinement) | ({"resumed": resumed.id} if resumed else {}),
         )
         engine().before_close(close_connections)
-        self.future = engine().submit(self._conduct(harness))
+        self.thread = threading.get_ident()
         live[self.id] = self
-        self.future.add_done_callback(lambda _: live.pop(self.id, None))
+        self.future = engine().submit(self._conduct(harness))
 
     @property
     def notice(self) -> str:
@@ -199,7 +202,10 @@ class Run:
         except asyncio.CancelledError:
             return Answer("stopped", reason="stopped by the user")
         finally:
-            await self._journal.close()
+            try:
+                await self._journal.close()
+            finally:
+                live.pop(self.id, None)
 
     async def result(self) -> Result:
         """Wait for the end under any event loop; cancelling the wait stops the run."""
@@ -208,6 +214,19 @@ class Run:
         except asyncio.CancelledError:
             self.stop()
             raise
+
+
+@contextmanager
+def attended() -> Generator[None]:
+    """A block that starts a run and waits for it. If Ctrl-C ends the block, it ends the run: nobody waits any more."""
+    before = set(live)
+    try:
+        yield
+    except KeyboardInterrupt:
+        for id, run in list(live.items()):
+            if id not in before and run.thread == threading.get_ident():
+                run.stop()
+        raise
 
 
 @cache

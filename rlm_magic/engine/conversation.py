@@ -65,6 +65,7 @@ class Conversation:
         Raises:
             LimitReached: no turn is left, or the ledger refused it. RunError: the run cannot go on.
         """
+        self._opening = self._open("")  # for a last answer, should the session take all the time there is
         window = prompt.sub_call_capacity(self._harness.sub_model.window)
         async with (
             self._harness.open_sandbox(self.node, recursive=self._recursive, window=window) as sandbox,

@@ -365,3 +365,14 @@ def test_a_model_that_fails_at_any_call(number: int) -> None:
     ran = run(failing, limits={"depth": 2}, open_sandbox=sandboxes)
     assert ran.answer.outcome in ("answered", "failed")
     assert sandboxes.live == 0
+
+
+def test_a_session_that_takes_all_the_time_to_open_leaves_an_answer_from_the_question() -> None:
+    @asynccontextmanager
+    async def slow(node: str, *, recursive: bool, window: int) -> Any:
+        await asyncio.sleep(60)
+        yield PlainSandbox(node)
+
+    ran = run(["a guess"], limits={"seconds": 0.1}, open_sandbox=slow)
+    assert (ran.answer.outcome, ran.answer.value) == ("forced", "a guess")
+    assert "seconds=0.1 is used up" in ran.answer.reason

@@ -1,0 +1,65 @@
+"""What the machine does to a run: a clock that is set back, a context of a gigabyte."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from rlm_magic.engine.types import Limits
+from rlm_magic.result import Result
+from rlm_magic.run import Run
+from rlm_magic.settings import Settings
+from tests.server import OpenAIServer, Reply, Request
+
+from .program import HttpModel
+
+DAY = 86_400.0
+
+
+def ask(server: OpenAIServer, runs: Path, limits: Limits, docs: str) -> Result:
+    settings = Settings(model=HttpModel(server.url), limits=limits, sandbox="none", runs_dir=str(runs))
+    return Run("go", {"docs": docs}, settings).wait()
+
+
+def look(request: Request) -> Reply:
+    time.sleep(0.02)
+    return Reply("```repl\nprint(context[:10])\n```")
+
+
+def test_a_clock_set_back_a_day_neither_hangs_a_run_nor_gives_it_more_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_time, back = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: true_time() - back[0])
+
+    def set_back(request: Request) -> Reply:
+        back[0] = DAY
+        return look(request)
+
+    begun = time.monotonic()
+    with OpenAIServer(set_back) as server:
+        result = ask(server, tmp_path, Limits(seconds=2, turns=10_000), "a text")
+    assert result.status in ("forced", "limit")
+    assert "seconds=2 is used up" in result.reason
+    assert time.monotonic() - begun < 30
+    times = [node.opened for node in result.nodes]
+    assert times == sorted(times)
+    assert 0 <= times[-1] < 30
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_line_of_a_gigabyte_is_copied_into_no_message(tmp_path: Path) -> None:
+    def reply(request: Request) -> Reply:
+        first = len(request["messages"]) == 2
+        code = "print(context)\ncontext" if first else "FINAL(len(context))"
+        return Reply(f"```repl\n{code}\n```")
+
+    with OpenAIServer(reply) as server:
+        result = ask(server, tmp_path, Limits(), "x" * 2**30)
+        sizes = [len(request.raw) for request in server.requests]
+    assert result.answer == 2**30
+    assert max(sizes) < 50_000
+    assert result.trace.stat().st_size < 2_000_000
