@@ -14,7 +14,9 @@ from IPython.core.interactiveshell import InteractiveShell
 from .commands import COMMANDS
 from .models import known_models
 from .settings import OFFLINE_MODEL, OFFLINE_SUB_MODEL, SANDBOXES
+from .trace import Runs
 
+OF_A_RUN = ("show", "resume", "export")
 OPTIONS = (
     "--model",
     "--sub-model",
@@ -62,7 +64,13 @@ def complete_cell(shell: InteractiveShell, event: Any) -> list[str]:
 
 
 def complete_line(shell: InteractiveShell, event: Any) -> list[str]:
-    """What may follow `%rlm`."""
+    """What may follow `%rlm`: a command, then a run where it takes one."""
+    words = event.line[: len(event.line) - len(event.symbol)].split()
+    if len(words) == 2 and words[1] in OF_A_RUN:
+        runs_dir = getattr(shell.magics_manager.registry["RLMMagic"], "runs_dir", None)
+        return [run.id for run in Runs(runs_dir or None).list()]
+    if words[1:2] == ["resume"] and event.symbol.startswith("-"):
+        return list(OPTIONS)
     return list(COMMANDS)
 
 
