@@ -266,3 +266,18 @@ def test_a_pause_after_the_end_changes_nothing() -> None:
                 pass
 
     assert within(0.02, work)
+
+
+def test_a_count_far_below_what_the_texts_suggest_is_replaced_by_an_estimate() -> None:
+    believed, doubted = ledger(tokens=100_000), ledger(tokens=100_000)
+    believed.settle(taken(believed, 10_000, 4_000), Usage(5_000, 500), output_tokens=1_000)
+    doubted.settle(taken(doubted, 10_000, 4_000), Usage(1, 1), output_tokens=1_000)
+    assert believed.input_room(None) == 100_000 - 5_500 - 256
+    assert doubted.input_room(None) == 100_000 - 11_000 - 256
+    assert doubted.usage == Usage(1, 1)
+
+
+def test_a_doubted_count_costs_what_the_estimate_costs() -> None:
+    budget = ledger(cost=1.0)
+    budget.settle(taken(budget, 10_000, 4_000, PRICE), Usage(1, 1, cost=0.0), output_tokens=1_000)
+    assert budget.input_room(PRICE) == int((1.0 - 0.02 - 256 * PRICE.output) / PRICE.input)

@@ -382,3 +382,10 @@ def test_what_a_person_decided_of_a_batch_is_decided_again(decision: Decision) -
     assert (second.answer.outcome, second.answer.value) == (first.answer.outcome, first.answer.value)
     assert humans(second) == humans(first) != []
     assert nobody.asked == 0
+
+
+def test_a_record_whose_nodes_stand_where_none_should_is_survived() -> None:
+    strange = Event(1, 0.0, "open", "0.1", {"kind": "exec", "parent": "0", "depth": 0})
+    tree = Tree([Event(0, 0.0, "open", "0", {"kind": "run", "parent": None, "depth": 0}), strange])
+    second, _ = resume([tree], scripted(BATCH, SUBMIT))
+    assert second.answer.value == "one two threeA/B/A"

@@ -123,11 +123,14 @@ def test_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(server.requests) - sent < program.REQUESTS
 
 
-def test_tab_offers_the_recorded_runs(shell: InteractiveShell, killed: OpenAIServer) -> None:  # noqa: F811
+def test_tab_offers_the_recorded_runs(shell: InteractiveShell) -> None:  # noqa: F811
     class Event:
         line, symbol = "%rlm resume ", ""
 
-    assert complete_line(shell, Event()) == [run.id for run in Runs(runs_of(shell)).list()]
+    runs = Runs(runs_of(shell))
+    runs.directory.mkdir()
+    runs.path("20261121-091502-a3f2").touch()
+    assert complete_line(shell, Event()) == ["20261121-091502-a3f2"]
 
 
 def runs_of(shell: InteractiveShell) -> str:  # noqa: F811

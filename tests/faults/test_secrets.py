@@ -11,6 +11,8 @@ from nbclient import NotebookClient
 
 from tests.server import OpenAIServer, Reply, Request, error, route
 
+pytestmark = pytest.mark.xdist_group("secrets")  # one notebook for all of them
+
 CANARY = "c4n4ry"
 KEY = f"sk-{CANARY}-of-the-key"
 IN_URL = f"{CANARY}-in-the-address"
