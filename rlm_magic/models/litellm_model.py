@@ -144,7 +144,8 @@ class LiteLLMModel:
         try:
             completion = read_reply(response, self.name, messages, max_tokens)
         except EmptyReply as empty:
-            raise EmptyReply(str(empty), usage=empty.usage and self._priced(response, empty.usage)) from None
+            empty.usage = empty.usage and self._priced(response, empty.usage)
+            raise
         return replace(completion, usage=self._priced(response, completion.usage))
 
     def _priced(self, response: Any, usage: Usage) -> Usage:
