@@ -53,20 +53,21 @@ def nothing() -> None:
 
 
 class HttpModel:
-    """A `Model` over a server of the OpenAI protocol; ``step`` is called around each request."""
+    """A `Model` over a server of the OpenAI protocol; ``step`` is called around each request, ``user`` is sent in it."""
 
     name = "served"
     window = 128_000
     price = Price(1e-6, 1e-6)
     notes = ""
 
-    def __init__(self, url: str, step: Callable[[], None] = nothing) -> None:
+    def __init__(self, url: str, step: Callable[[], None] = nothing, user: str = "") -> None:
         self._url = url
         self._step = step
+        self._user = user
 
     async def complete(self, messages: Sequence[Message], *, max_tokens: int) -> Completion:
         asked = [{"role": m.role, "content": m.content} for m in messages]
-        body = {"model": self.name, "messages": asked, "max_tokens": max_tokens}
+        body = {"model": self.name, "messages": asked, "max_tokens": max_tokens, "user": self._user}
         self._step()
         async with (
             aiohttp.ClientSession() as session,
@@ -78,18 +79,28 @@ class HttpModel:
         return Completion(told["choices"][0]["message"]["content"], usage, self.name)
 
 
+def started_by(runs: str) -> str:
+    """The user that the requests of `start` name."""
+    return f"started in {runs}"
+
+
+def resumed_by(runs: str) -> str:
+    """The user that the requests of `resume` name."""
+    return f"resumed in {runs}"
+
+
 def start(url: str, runs: str, *, step: Callable[[], None] = nothing, calls: int = 100) -> Run:
-    return Run("go", {"docs": DOCS}, settings(url, runs, step, calls))
+    return Run("go", {"docs": DOCS}, settings(HttpModel(url, step, started_by(runs)), runs, calls))
 
 
 def resume(url: str, runs: str, *, calls: int = 100) -> Result:
     recording = Recording.load(Runs(runs), "last")
-    return Run(recording.query, {"docs": DOCS}, settings(url, runs, nothing, calls), resumed=recording).wait()
+    model = HttpModel(url, user=resumed_by(runs))
+    return Run(recording.query, {"docs": DOCS}, settings(model, runs, calls), resumed=recording).wait()
 
 
-def settings(url: str, runs: str, step: Callable[[], None], calls: int) -> Settings:
-    limits = Limits(depth=2, calls=calls)
-    return Settings(model=HttpModel(url, step), limits=limits, sandbox="none", runs_dir=runs)
+def settings(model: HttpModel, runs: str, calls: int) -> Settings:
+    return Settings(model=model, limits=Limits(depth=2, calls=calls), sandbox="none", runs_dir=runs)
 
 
 def kill_at(last: int) -> Callable[[], None]:
