@@ -53,7 +53,7 @@ def nothing() -> None:
 
 
 class HttpModel:
-    """A `Model` over a server of the OpenAI protocol; ``step`` is called around each request, ``user`` is sent in it."""
+    """A `Model` over a server of the OpenAI protocol: ``step`` is called around each request, which names ``user``."""
 
     name = "served"
     window = 128_000
