@@ -13,31 +13,11 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from .commands import COMMANDS
 from .models import known_models
-from .settings import OFFLINE_MODEL, OFFLINE_SUB_MODEL, SANDBOXES
+from .options import OPTIONS
+from .settings import CACHES, OFFLINE_MODEL, OFFLINE_SUB_MODEL, SANDBOXES
 from .trace import Runs
 
 OF_A_RUN = ("show", "resume", "export")
-OPTIONS = (
-    "--model",
-    "--sub-model",
-    "--out",
-    "--api-base",
-    "--api-key-env",
-    "--model-options",
-    "--turns",
-    "--depth",
-    "--calls",
-    "--tokens",
-    "--cost",
-    "--timeout",
-    "--cell-timeout",
-    "--concurrency",
-    "--memory",
-    "--sandbox",
-    "--kernel",
-    "--step",
-    "--bg",
-)
 
 
 def variable_names(namespace: Mapping[str, object]) -> list[str]:
@@ -58,6 +38,8 @@ def complete_cell(shell: InteractiveShell, event: Any) -> list[str]:
         return [OFFLINE_MODEL, OFFLINE_SUB_MODEL, *known_models()]
     if last == "--sandbox":
         return list(SANDBOXES)
+    if last == "--cache":
+        return list(CACHES)
     if event.symbol.startswith("-"):
         return list(OPTIONS)
     return variable_names(shell.user_ns)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import keyword
 import shlex
 import sys
@@ -16,25 +15,23 @@ from typing import Any
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
-from IPython.core.magic_arguments import argument, magic_arguments
-from traitlets import Bool, Dict, Enum, Float, Int, Unicode
+from IPython.core.magic import cell_magic, line_magic, magics_class, no_var_expand
 
 from . import commands
-from .completer import OPTIONS, install_completer, variable_names
-from .display import VIEWS, has_live_view, screen_of
+from .completer import install_completer, variable_names
+from .display import has_live_view, screen_of
 from .engine.errors import BindingError, InputError, RLMError
 from .engine.types import Limits
 from .handle import Handle
+from .options import OPTIONS, Options, with_options
 from .result import Result
 from .resuming import Recording
 from .run import Run, attended
-from .settings import LIMITS, SANDBOXES, Settings, did_you_mean
+from .settings import LIMITS, Settings, did_you_mean
 from .templating import fill
 from .trace import Runs
 from .view import serve_bodies
 
-DEFAULTS = Limits()
 NOBODY_STEPS = (
     "--step waits for you in the live view, and none can be shown here: add --bg and use the handle's .step(), "
     "or leave --step out"
@@ -48,65 +45,12 @@ class RunEnded(RLMError):
         return [f"{type(self).__name__}: {self}"]
 
 
-def json_object(text: str) -> dict[str, Any]:
-    """An option's JSON object, for argparse."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a JSON object such as '{{\"temperature\": 0}}'")
-    return value
-
-
 @magics_class
-class RLMMagic(Magics):
+class RLMMagic(Options):
     """Options of `%%rlm`; ``%config RLMMagic.model = "openai/gpt-5"`` sets one for the whole notebook."""
 
-    model = Unicode("", help="root model, a litellm name").tag(config=True)
-    sub_model = Unicode("", help="model of sub-calls; empty: the root model").tag(config=True)
-    aliases = Dict(help="short names of models, such as {'mini': 'openai/gpt-5-mini'}").tag(config=True)
-    api_base = Unicode("", help="address of a server that speaks the provider's protocol").tag(config=True)
-    api_key_env = Unicode("", help="name of the environment variable that holds the key").tag(config=True)
-    model_options = Dict(help="passed to litellm as they are, such as {'temperature': 0}").tag(config=True)
-    turns = Int(DEFAULTS.turns, help="replies of the root model").tag(config=True)
-    depth = Int(DEFAULTS.depth, help="1: sub-calls are plain models; 2: rlm_query opens a sub-RLM").tag(config=True)
-    calls = Int(DEFAULTS.calls, help="model requests of the whole tree").tag(config=True)
-    tokens = Int(None, allow_none=True, help="tokens of the whole tree").tag(config=True)
-    cost = Float(None, allow_none=True, help="US dollars of the whole tree").tag(config=True)
-    timeout = Float(DEFAULTS.seconds, help="seconds of the whole run").tag(config=True)
-    cell_timeout = Float(DEFAULTS.cell_seconds, help="seconds of one cell, its waits left out").tag(config=True)
-    concurrency = Int(DEFAULTS.concurrency, help="model requests in flight at once").tag(config=True)
-    memory = Int(DEFAULTS.memory, help="bytes of memory of a subkernel beyond the bound values").tag(config=True)
-    sandbox = Unicode("auto", help="how the model's code is confined: auto, bwrap, landlock or none").tag(config=True)
-    kernel = Unicode("", help="kernelspec of the subkernels; empty: this Python").tag(config=True)
-    step = Bool(False, help="wait for you before each cell of the model's code").tag(config=True)
-    bg = Bool(False, help="end the cell at once and give a handle; the run goes on").tag(config=True)
-    view = Enum(VIEWS, "auto", help="what a run shows: live, or its record alone").tag(config=True)
-    runs_dir = Unicode("", help="where records of runs go; empty: Jupyter's data directory").tag(config=True)
-
     @no_var_expand
-    @magic_arguments()
-    @argument("names", nargs="*", metavar="NAME", help="variables to ask about; one is `context`, several are a dict")
-    @argument("-m", "--model", help="root model, a litellm name such as openai/gpt-5")
-    @argument("-s", "--sub-model", help="model of sub-calls")
-    @argument("-o", "--out", metavar="NAME", help="variable that gets the answer")
-    @argument("--api-base", metavar="URL", help="address of a server that speaks the provider's protocol")
-    @argument("--api-key-env", metavar="NAME", help="environment variable that holds the key")
-    @argument("--model-options", type=json_object, metavar="JSON", help="passed to litellm as they are")
-    @argument("--turns", type=int, help="replies of the root model")
-    @argument("--depth", type=int, help="1: sub-calls are plain models; 2: rlm_query opens a sub-RLM")
-    @argument("--calls", type=int, help="model requests of the whole tree")
-    @argument("--tokens", type=int, help="tokens of the whole tree")
-    @argument("--cost", type=float, help="US dollars of the whole tree")
-    @argument("--timeout", type=float, metavar="SECONDS", help="of the whole run")
-    @argument("--cell-timeout", type=float, metavar="SECONDS", help="of one cell, without waits for sub-calls")
-    @argument("--concurrency", type=int, help="model requests in flight at once")
-    @argument("--memory", type=int, metavar="BYTES", help="of a subkernel, beyond the bound values")
-    @argument("--sandbox", choices=SANDBOXES, help="how the model's code is confined")
-    @argument("--kernel", metavar="NAME", help="kernelspec of the subkernels")
-    @argument("--step", action="store_const", const=True, help="wait for you before each cell of the model's code")
-    @argument("--bg", action="store_const", const=True, help="end the cell at once and give a handle; the run goes on")
+    @with_options
     @cell_magic
     def rlm(self, line: str, cell: str) -> Result | Handle | None:
         """Ask a question of variables of the notebook: %%rlm NAME [options], the question below.
@@ -209,6 +153,10 @@ class RLMMagic(Magics):
             limits=self._limits(args),
             sandbox=self._option(args, "sandbox"),
             kernel=self._option(args, "kernel") or None,
+            session=args.session,
+            cache=self._option(args, "cache"),
+            cassette=args.cassette,
+            model_notes=self.model_notes,
             runs_dir=self.runs_dir or None,
         )
 

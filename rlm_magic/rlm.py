@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .engine.events import Event
@@ -26,10 +26,12 @@ class RLM:
         limits: what one run may use.
         sandbox: how the model's code is confined; "none": not at all.
         kernel: the kernelspec of the subkernels; None: this Python.
+        cache: "on" uses and keeps the models' replies, "replay" uses kept ones alone.
+        tools: functions of yours that the model's code may call.
         model_options: passed to litellm as they are, such as {"temperature": 0}.
 
     Raises:
-        InputError: an unknown sandbox.
+        InputError: an unknown sandbox or cache.
 
     Example:
         >>> rlm = RLM(model="openai/gpt-5", sub_model="openai/gpt-5-mini", limits=Limits(depth=2, cost=1.0))
@@ -46,6 +48,8 @@ class RLM:
         limits: Limits | None = None,
         sandbox: str = "auto",
         kernel: str | None = None,
+        cache: str = "off",
+        tools: Sequence[Callable[..., Any]] = (),
         model_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.settings = Settings(
@@ -56,6 +60,8 @@ class RLM:
             limits=limits or Limits(),
             sandbox=sandbox,
             kernel=kernel,
+            cache=cache,
+            tools=tuple(tools),
             model_options=model_options,
         )
 

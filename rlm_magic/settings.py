@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -28,6 +28,7 @@ LIMITS = {
     "memory": "memory",
 }
 SANDBOXES = ("auto", "bwrap", "landlock", "none")
+CACHES = ("off", "on", "replay")
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,13 @@ class Settings:
 
     ``model`` and ``sub_model`` are litellm names or objects with the `Model` port; None: the environment's RLM_MODEL
     and RLM_SUB_MODEL, then the offline policy where no provider key is set. ``model_options`` go to litellm as they
-    are. ``kernel`` names a kernelspec; None: this Python. ``runs_dir``: where the records go; None: Jupyter's data
-    directory.
+    are. ``kernel`` names a kernelspec; None: this Python. ``tools`` are functions that the model's code may call.
+    ``session`` keeps its variables for the next question. ``cache`` and ``cassette`` say where replies are kept.
+    ``model_notes``: advice for models, by a pattern of their names. ``runs_dir``: where the records go; None: Jupyter's
+    data directory.
 
     Raises:
-        InputError: an unknown sandbox.
+        InputError: an unknown sandbox or cache.
     """
 
     model: str | Model | None = None
@@ -52,11 +55,17 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     sandbox: str = "auto"
     kernel: str | None = None
+    tools: Sequence[Callable[..., Any]] = ()
+    session: str | None = None
+    cache: str = "off"
+    cassette: str | None = None
+    model_notes: Mapping[str, str] | None = None
     runs_dir: str | None = None
 
     def __post_init__(self) -> None:
-        if self.sandbox not in SANDBOXES:
-            raise InputError(f"sandbox={self.sandbox!r} is not known: give {did_you_mean(self.sandbox, SANDBOXES)}")
+        for name, value, known in (("sandbox", self.sandbox, SANDBOXES), ("cache", self.cache, CACHES)):
+            if value not in known:
+                raise InputError(f"{name}={value!r} is not known: give {did_you_mean(value, known)}")
 
     def models(self) -> tuple[Model, Model]:
         """The root model and the sub-model, opened.

@@ -1,0 +1,102 @@
+"""The options of `%%rlm`: each a traitlet, and most an argument of the line too."""
+
+# IPython is typed in part.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from IPython.core.magic import Magics
+from IPython.core.magic_arguments import argument, magic_arguments
+from traitlets import Bool, Dict, Enum, Float, Int, Unicode
+
+from .display import VIEWS
+from .engine.types import Limits
+from .settings import CACHES, SANDBOXES
+
+F = TypeVar("F", bound=Callable[..., Any])
+DEFAULTS = Limits()
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """An option's JSON object, for argparse."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a JSON object such as '{{\"temperature\": 0}}'")
+    return value
+
+
+class Options(Magics):
+    """Options of `%%rlm`; ``%config RLMMagic.model = "openai/gpt-5"`` sets one for the whole notebook."""
+
+    model = Unicode("", help="root model, a litellm name").tag(config=True)
+    sub_model = Unicode("", help="model of sub-calls; empty: the root model").tag(config=True)
+    aliases = Dict(help="short names of models, such as {'mini': 'openai/gpt-5-mini'}").tag(config=True)
+    api_base = Unicode("", help="address of a server that speaks the provider's protocol").tag(config=True)
+    api_key_env = Unicode("", help="name of the environment variable that holds the key").tag(config=True)
+    model_options = Dict(help="passed to litellm as they are, such as {'temperature': 0}").tag(config=True)
+    turns = Int(DEFAULTS.turns, help="replies of the root model").tag(config=True)
+    depth = Int(DEFAULTS.depth, help="1: sub-calls are plain models; 2: rlm_query opens a sub-RLM").tag(config=True)
+    calls = Int(DEFAULTS.calls, help="model requests of the whole tree").tag(config=True)
+    tokens = Int(None, allow_none=True, help="tokens of the whole tree").tag(config=True)
+    cost = Float(None, allow_none=True, help="US dollars of the whole tree").tag(config=True)
+    timeout = Float(DEFAULTS.seconds, help="seconds of the whole run").tag(config=True)
+    cell_timeout = Float(DEFAULTS.cell_seconds, help="seconds of one cell, its waits left out").tag(config=True)
+    concurrency = Int(DEFAULTS.concurrency, help="model requests in flight at once").tag(config=True)
+    memory = Int(DEFAULTS.memory, help="bytes of memory of a subkernel beyond the bound values").tag(config=True)
+    sandbox = Unicode("auto", help="how the model's code is confined: auto, bwrap, landlock or none").tag(config=True)
+    kernel = Unicode("", help="kernelspec of the subkernels; empty: this Python").tag(config=True)
+    cache = Enum(CACHES, "off", help="on: use and keep the models' replies; replay: use kept ones alone").tag(
+        config=True
+    )
+    model_notes = Dict(help="advice for models, by a pattern of their names").tag(config=True)
+    step = Bool(False, help="wait for you before each cell of the model's code").tag(config=True)
+    bg = Bool(False, help="end the cell at once and give a handle; the run goes on").tag(config=True)
+    view = Enum(VIEWS, "auto", help="what a run shows: live, or its record alone").tag(config=True)
+    runs_dir = Unicode("", help="where records of runs go; empty: Jupyter's data directory").tag(config=True)
+
+
+ARGUMENTS = (
+    argument("names", nargs="*", metavar="NAME", help="variables to ask about; one is `context`, several are a dict"),
+    argument("-m", "--model", help="root model, a litellm name such as openai/gpt-5"),
+    argument("-s", "--sub-model", help="model of sub-calls"),
+    argument("-o", "--out", metavar="NAME", help="variable that gets the answer"),
+    argument("--as", dest="as_type", metavar="TYPE", help="of the answer: int, list[str], json, a pydantic model, …"),
+    argument("--api-base", metavar="URL", help="address of a server that speaks the provider's protocol"),
+    argument("--api-key-env", metavar="NAME", help="environment variable that holds the key"),
+    argument("--model-options", type=json_object, metavar="JSON", help="passed to litellm as they are"),
+    argument("--turns", type=int, help="replies of the root model"),
+    argument("--depth", type=int, help="1: sub-calls are plain models; 2: rlm_query opens a sub-RLM"),
+    argument("--calls", type=int, help="model requests of the whole tree"),
+    argument("--tokens", type=int, help="tokens of the whole tree"),
+    argument("--cost", type=float, help="US dollars of the whole tree"),
+    argument("--timeout", type=float, metavar="SECONDS", help="of the whole run"),
+    argument("--cell-timeout", type=float, metavar="SECONDS", help="of one cell, without waits for sub-calls"),
+    argument("--concurrency", type=int, help="model requests in flight at once"),
+    argument("--memory", type=int, metavar="BYTES", help="of a subkernel, beyond the bound values"),
+    argument("--sandbox", choices=SANDBOXES, help="how the model's code is confined"),
+    argument("--kernel", metavar="NAME", help="kernelspec of the subkernels"),
+    argument("--tool", dest="tools", action="append", metavar="NAME", help="a function that the model's code may call"),
+    argument("--session", metavar="NAME", help="keep the variables of the model's code for the next question"),
+    argument("--cache", choices=CACHES, help="use and keep the models' replies, or use kept ones alone"),
+    argument("--cassette", metavar="FILE", help="keep the replies in this file"),
+    argument("--dry-run", action="store_const", const=True, help="show what would be asked, and send nothing"),
+    argument("--step", action="store_const", const=True, help="wait for you before each cell of the model's code"),
+    argument("--bg", action="store_const", const=True, help="end the cell at once and give a handle; the run goes on"),
+)
+
+OPTIONS = tuple(flag for each in ARGUMENTS for flag in each.args if flag.startswith("--"))
+
+
+def with_options(magic: F) -> F:
+    """Let a magic's line have the arguments."""
+    for add in reversed(ARGUMENTS):
+        magic = add(magic)
+    return magic_arguments()(magic)
