@@ -74,15 +74,15 @@ $(VENV)/pyvenv.cfg:
 	@touch $@
 
 .make/demo: .make/build
-	@$(INSTALL) ".[offline]" nbclient
+	@$(INSTALL) . nbclient
 	@touch $@
 
 .make/lab: .make/build
-	@$(INSTALL) ".[offline,lab]"
+	@$(INSTALL) ".[lab]"
 	@touch $@
 
 .make/dev: .make/build
-	@$(INSTALL) ".[lab,offline,arrow,test,dev]"
+	@$(INSTALL) ".[lab,arrow,test,dev]"
 	@touch $@ .make/demo .make/lab
 
 .make/node: .make/lab labextension/package.json labextension/yarn.lock

@@ -12,7 +12,7 @@ from .settings import default_model
 from .subkernel import probe, probe_tiers
 from .trace import Runs
 
-PACKAGES = ("rlm_magic", "ipython", "ipykernel", "jupyter_client", "litellm", "scikit-learn")
+PACKAGES = ("rlm_magic", "ipython", "ipykernel", "jupyter_client", "litellm")
 
 
 def report(runs_dir: str | None = None) -> str:

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from packaging.requirements import Requirement
 
 PROJECT = "rlm_magic"
-EXTRAS = ("lab", "offline", "arrow", "test", "dev")
+EXTRAS = ("lab", "arrow", "test", "dev")
 BUILD = ("hatchling", "editables")
 
 

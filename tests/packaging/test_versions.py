@@ -12,7 +12,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-RUNTIME = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["offline"]]
+RUNTIME = PROJECT["dependencies"]
 EVERYTHING = [
     *PROJECT["dependencies"],
     *(text for extra in PROJECT["optional-dependencies"].values() for text in extra),

@@ -194,7 +194,7 @@ def alone(code: str, cwd: object) -> str:
 def test_importing_imports_neither_litellm_nor_the_offline_policy(tmp_path):
     out = alone(
         "import rlm_magic.models as m\n"
-        "heavy = {'litellm', 'openai', 'aiohttp', 'httpx', 'sklearn', 'numpy', 'rlm_magic.models.offline'}\n"
+        "heavy = {'litellm', 'openai', 'aiohttp', 'httpx', 'numpy', 'rlm_magic.models.offline'}\n"
         "print(sorted(heavy & set(sys.modules)), m.known_models()[0])",
         tmp_path,
     )
