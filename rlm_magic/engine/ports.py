@@ -52,9 +52,12 @@ class Sandbox(Protocol):
         ...
 
     async def bind(self, variables: Sequence[Variable]) -> None:
-        """Hand the values over; called once, before the first `run`. One of them is named ``context``, or none.
+        """Start the session and hand the values over; called once, before the first `run`, and beside a request.
+
+        One of the values is named ``context``, or none.
 
         Raises:
+            SandboxError: the session does not start.
             BindingError: a value cannot be handed over.
         """
         ...

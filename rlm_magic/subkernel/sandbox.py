@@ -76,7 +76,6 @@ class Subkernels:
         subkernel = Subkernel(self._setup, recursive, window)
         self._open.add(subkernel)
         try:
-            await subkernel.start()
             yield subkernel
         finally:
             await subkernel.close()
@@ -90,7 +89,10 @@ class Subkernels:
 
 
 class Subkernel:
-    """A `Sandbox`. After a timeout that did not end the code, or a death, a new process takes over."""
+    """A `Sandbox`, which starts when its values are bound.
+
+    After a timeout that did not end the code, or a death, a new process takes over.
+    """
 
     def __init__(self, setup: Setup, recursive: bool, window: int) -> None:
         self.confinement = setup.tier.words
@@ -114,6 +116,7 @@ class Subkernel:
 
     async def bind(self, variables: Sequence[Variable]) -> None:
         self._variables = tuple(variables)
+        await self.start()
         await self._bind()
 
     async def run(self, code: str, handle: Handle, *, seconds: float) -> CellResult:

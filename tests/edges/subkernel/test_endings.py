@@ -192,6 +192,7 @@ def test_killing_from_another_thread() -> None:
 
         async def run() -> str:
             async with subkernels("0", recursive=False, window=1000) as sandbox:
+                await sandbox.bind(())
                 threading.Timer(0.3, subkernels.kill).start()
                 return (await sandbox.run("while True: pass", echo, seconds=30)).status
 
@@ -209,6 +210,7 @@ NOTEBOOK = """
 
     async def main():
         async with Subkernels()("0", recursive=False, window=1000) as sandbox:
+            await sandbox.bind(())
             result = await sandbox.run("import os; print(os.getpid(), os.getcwd())", echo, seconds=20)
             print(result.output, end="", flush=True)
             await sandbox.run({busy!r}, echo, seconds=60)
@@ -320,8 +322,8 @@ def test_a_python_without_ipykernel_says_what_it_lacks(tmp_path: Path, monkeypat
     subkernels = kernel_named(tmp_path, monkeypatch, spec)()
 
     async def start() -> None:
-        async with subkernels("0", recursive=False, window=1000):
-            pass
+        async with subkernels("0", recursive=False, window=1000) as sandbox:
+            await sandbox.bind(())
 
     with pytest.raises(SandboxError, match="did not start: ModuleNotFoundError: No module named"):
         asyncio.run(start())
