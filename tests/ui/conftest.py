@@ -1,4 +1,4 @@
-"""A real JupyterLab in a real Chromium."""
+"""A real JupyterLab and a real Notebook 7 in a real Chromium."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -34,12 +35,13 @@ TOKEN = "test"
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Lab:
-    """A running server. ``root`` is its folder, a copy of the notebooks, below ``home``."""
+    """A running server. ``root`` is its folder, a copy of the notebooks, below ``home``; pages open in ``app``."""
 
     url: str
     home: Path
+    app: Literal["lab/tree", "notebooks"] = "lab/tree"
 
     @property
     def root(self) -> Path:
@@ -60,7 +62,7 @@ class Lab:
         file.unlink()
 
     def page_url(self, path: str) -> str:
-        return f"{self.url}/lab/tree/{path}?token={TOKEN}&reset"
+        return f"{self.url}/{self.app}/{path}?token={TOKEN}&reset"
 
 
 def free_port() -> int:
@@ -91,10 +93,24 @@ def quiet_settings(folder: Path) -> None:
     (plugin / "notification.jupyterlab-settings").write_text(off)
 
 
-@pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    home = tmp_path_factory.mktemp("lab")
+def without_extension(folder: Path) -> None:
+    """As where `rlm_magic` is installed for the kernel alone."""
+    folder.mkdir(parents=True)
+    (folder / "page_config.json").write_text('{"disabledExtensions": {"rlm-magic": true}}')
+
+
+def environment(home: Path) -> dict[str, str]:
+    environ = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY") and not k.startswith("RLM_")}
+    for name in ("JUPYTER_DATA", "JUPYTER_CONFIG", "JUPYTER_RUNTIME", "JUPYTERLAB_SETTINGS", "JUPYTERLAB_WORKSPACES"):
+        environ[f"{name}_DIR"] = str(home / name.rpartition("_")[2].lower())
+    return {**environ, "HOME": str(home)}
+
+
+@contextmanager
+def serve(home: Path) -> Iterator[Lab]:
+    """JupyterLab and Notebook 7 from one server, with its settings and data below ``home``."""
     shutil.copytree(NOTEBOOKS, home / "notebooks")
+    quiet_settings(home / "settings")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"]
@@ -102,20 +118,42 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         f"--ServerApp.port={port}",
         f"--ServerApp.root_dir={home / 'notebooks'}",
         f"--IdentityProvider.token={TOKEN}",
+        "--JupyterNotebookApp.expose_app_in_browser=True",
     ]
-    quiet_settings(home / "settings")
-    environ = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY") and not k.startswith("RLM_")}
-    for name in ("JUPYTER_DATA", "JUPYTER_CONFIG", "JUPYTER_RUNTIME", "JUPYTERLAB_SETTINGS", "JUPYTERLAB_WORKSPACES"):
-        environ[f"{name}_DIR"] = str(home / name.rpartition("_")[2].lower())
-    environ["HOME"] = str(home)
     with open(home / "lab.log", "wb") as log:
-        process = subprocess.Popen([*command, *settings], env=environ, stdout=log, stderr=log)
+        process = subprocess.Popen([*command, *settings], env=environment(home), stdout=log, stderr=log)
         try:
             wait_until_up(url, process)
             yield Lab(url, home)
         finally:
             process.terminate()
             process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with serve(tmp_path_factory.mktemp("lab")) as server:
+        yield server
+
+
+@pytest.fixture
+def notebook7(lab: Lab) -> Lab:
+    return replace(lab, app="notebooks")
+
+
+@pytest.fixture(params=["lab", "notebook7"])
+def either(request: pytest.FixtureRequest) -> Lab:
+    """JupyterLab, then Notebook 7."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def plain_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """JupyterLab without our extension."""
+    home = tmp_path_factory.mktemp("plain")
+    without_extension(home / "config" / "labconfig")
+    with serve(home) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -33,9 +33,9 @@ def reload_in_mid_run(page: Any, lab: Any, server: OpenAIServer, options: str) -
     return notebook
 
 
-def test_a_page_reloaded_in_mid_run_shows_the_whole_run_and_steers_it(page: Any, lab: Any) -> None:
+def test_a_page_reloaded_in_mid_run_shows_the_whole_run_and_steers_it(page: Any, either: Any) -> None:
     with OpenAIServer(route({"root": looking})) as server:
-        reload_in_mid_run(page, lab, server, "--bg --turns 500")
+        reload_in_mid_run(page, either, server, "--bg --turns 500")
         page.get_by_role("button", name="Open the recursion tree").click()
         person = Person(page)
         person.tree.get_by_role("treeitem").filter(has_text="look 1").first.wait_for()
@@ -43,7 +43,7 @@ def test_a_page_reloaded_in_mid_run_shows_the_whole_run_and_steers_it(page: Any,
         person.paused.wait_for()
         person.press("Stop")
         page.get_by_text("stopped").first.wait_for()
-    assert Trace(lab).result.status == "stopped"
+    assert Trace(either).result.status == "stopped"
 
 
 def test_a_page_reloaded_during_a_blocking_cell_shows_the_whole_run_when_it_ends(page: Any, lab: Any) -> None:
@@ -82,15 +82,15 @@ def look_around(page: Any) -> None:
     page.get_by_role("tabpanel").get_by_text("['hi', 'hi', 'hi', 'hi', 'hi']").wait_for()
 
 
-def test_the_saved_run_works_after_a_restart_and_without_a_kernel(page: Any, lab: Any) -> None:
-    notebook = open_finished(page, lab, "finished.ipynb")
+def test_the_saved_run_works_after_a_restart_and_without_a_kernel(page: Any, either: Any) -> None:
+    notebook = open_finished(page, either, "finished.ipynb")
     look_around(page)
     notebook.ask("restart()")
     notebook.wait_idle()
     page.get_by_role("treeitem").first.click()
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
     page.route("**/api/sessions**", lambda route: route.abort() if route.request.method == "POST" else route.fallback())
-    page.goto(lab.page_url("finished.ipynb"))
+    page.goto(either.page_url("finished.ipynb"))
     page.get_by_role("dialog").get_by_role("button", name="Ok").click()  # no kernel can be started
     page.get_by_role("dialog").get_by_role("button", name="No Kernel").click()
     look_around(page)

@@ -133,6 +133,32 @@ def test_pause_resume_step_and_stop_while_it_runs(
     assert server.in_flight == 0
 
 
+def test_notebook_7_pauses_steps_edits_and_stops_a_blocking_cell(page: Any, notebook7: Any) -> None:
+    with OpenAIServer(route({"root": looking})) as server:
+        ask = f"%%rlm text -m openai/root -s openai/sub --api-base {server.url} -o out\nhow many words?"
+        notebook = Notebook(page, notebook7, "seven.ipynb", LOAD, ask, "1 + 1")
+        notebook.run(0)
+        person = Person(page)
+        notebook.start(1)
+        person.press("Pause")
+        turn = int(person.waiting_node().split(".")[1])
+        person.press("Step")
+        person.wait_before(f"0.{turn + 1}.1")
+        person.edit("print('edited')")
+        person.press("Run edited")
+        person.wait_before(f"0.{turn + 2}.1")
+        person.press("Stop")
+        notebook.below(1).get_by_text("RunEnded").first.wait_for()
+        notebook.wait_idle()
+        notebook.run(2)
+        assert "2" in notebook.text(2)
+        assert server.in_flight == 0
+    trace = Trace(notebook7)
+    assert trace.result.status == "stopped"
+    assert trace.paused() == [f"0.{turn + ahead}.1" for ahead in range(3)]
+    assert trace.nodes[f"0.{turn + 1}.1"].output == "edited\n"
+
+
 def batching(request: Request) -> str:
     asked = "llm_query_batched(['how', 'many'])"
     return code(asked) if len(request["messages"]) == 2 else code(f"print({asked})\nFINAL(len(context.split()))")
