@@ -15,7 +15,10 @@ LANGUAGES = frozenset({"repl", "python", "py", "python3"})
 CALLS = frozenset(f"{a}{op}_query{batched}" for a in ("", "a") for op in ("llm", "rlm") for batched in ("", "_batched"))
 LAST_FENCES = 30
 
-_THOUGHT = re.compile(r"\s*<think>(.*?)(?:</think>\s*|\Z)", re.DOTALL)
+_THOUGHT = re.compile(r"\s*<(think|thinking)>(?P<thought>.*?)(?:</\1>\s*|\Z)", re.DOTALL)
+_TEMPLATED = re.compile(r"(?P<thought>(?:(?!<think>|```).)*?)</think>\s*", re.DOTALL)  # the chat template opened it
+_CHANNEL = re.compile(r"(?:<\|start\|>assistant)?<\|channel\|>(\w+)[^<]*<\|message\|>")
+_CHANNEL_END = re.compile(r"<\|(?:end|return|call)\|>\s*\Z")
 _FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})[ \t]*(?P<tag>[\w+-]*)(?P<rest>[^`\n]*)$")
 _FINAL = re.compile(r"^[ \t]*FINAL\((.*)\)[ \t]*$", re.DOTALL | re.MULTILINE)
 _FINAL_VAR = re.compile(r"^[ \t]*FINAL_VAR\([ \t]*[\"']?(\w+)[\"']?[ \t]*\)", re.MULTILINE)
@@ -42,9 +45,22 @@ class Reply:
 
 
 def split_thought(reply: str) -> tuple[str, str]:
-    """The thought that stands between <think> and </think> at a reply's beginning, and the rest."""
-    thought = _THOUGHT.match(reply)
-    return (thought[1].strip(), reply[thought.end() :]) if thought else ("", reply)
+    """The thought at a reply's beginning, and the rest.
+
+    It stands between <think> tags, of which the first or the last may be missing, or in any channel but "final" of
+    the format of gpt-oss, where a server passes that on as it is.
+    """
+    if _CHANNEL.match(reply.lstrip()):
+        return _split_channels(reply)
+    thought = _THOUGHT.match(reply) or (_TEMPLATED.match(reply) if "</think>" in reply else None)
+    return (thought["thought"].strip(), reply[thought.end() :]) if thought else ("", reply)
+
+
+def _split_channels(reply: str) -> tuple[str, str]:
+    _, *parts = _CHANNEL.split(reply)
+    messages = [(name, _CHANNEL_END.sub("", text)) for name, text in zip(parts[::2], parts[1::2], strict=True)]
+    thoughts = (text.strip() for name, text in messages if name != "final")
+    return "\n".join(thoughts), "".join(text for name, text in messages if name == "final")
 
 
 def parse(text: str) -> Reply:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from ..engine.errors import EmptyReply, ModelError
+from ..engine.parse import split_thought
 from ..engine.types import Completion, Message, Usage
 
 CHARS_PER_TOKEN = 4  # for a server that counts nothing
-_THOUGHT = re.compile(r"\s*<think>(.*?)(?:</think>\s*|\Z)", re.DOTALL)
-_CLOSED_THOUGHT = re.compile(r"((?:(?!<think>|```).)*?)</think>\s*", re.DOTALL)  # the chat template opened it
 
 
 def read_reply(response: Any, name: str, messages: Sequence[Message], max_tokens: int) -> Completion:
@@ -27,18 +25,12 @@ def read_reply(response: Any, name: str, messages: Sequence[Message], max_tokens
     if message is None or not isinstance(content, str):
         raise ModelError(f"{name}: the reply holds no message")
     finish_reason = getattr(choices[0], "finish_reason", None) or "stop"
-    text, thought = _split_thought(content)
+    thought, text = split_thought(content)
     reasoning = getattr(message, "reasoning_content", None) or thought
     usage = _usage(response.usage) if is_counted(response) else _estimate(messages, content, reasoning)
     if not text.strip():
         raise EmptyReply(_why_empty(name, finish_reason, reasoning, max_tokens), usage=usage)
     return Completion(text, usage, name, finish_reason, reasoning)
-
-
-def _split_thought(content: str) -> tuple[str, str]:
-    closed = "</think>" in content
-    thought = _THOUGHT.match(content) or (_CLOSED_THOUGHT.match(content) if closed else None)
-    return (content[thought.end() :], thought[1].strip()) if thought else (content, "")
 
 
 def _why_empty(name: str, finish_reason: str, reasoning: str, max_tokens: int) -> str:

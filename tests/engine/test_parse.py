@@ -77,6 +77,24 @@ def test_an_endless_thought_leaves_nothing() -> None:
     assert split_thought("<think>on and on") == ("on and on", "")
 
 
+@pytest.mark.parametrize(
+    ("reply", "thought", "rest"),
+    [
+        ("<thinking>a\n<think>b</thinking>\nc", "a\n<think>b", "c"),
+        ("a </think>\n```repl\nx\n```", "a", "```repl\nx\n```"),
+        ("```repl\nx = '</think>'\n```", "", "```repl\nx = '</think>'\n```"),
+        ("I <think>x</think>", "", "I <think>x</think>"),
+        ("<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b<|return|>", "a", "b"),
+        ("<|channel|>analysis<|message|>a<|end|>\n<|channel|>commentary to=x <|message|>b<|call|>", "a\nb", ""),
+        ("\n<|channel|>analysis<|message|>on and on", "on and on", ""),
+        ("<|channel|>final<|message|>print('<|end|>')", "", "print('<|end|>')"),
+        ("print('<|channel|>final<|message|>')", "", "print('<|channel|>final<|message|>')"),
+    ],
+)
+def test_forms_of_a_thought(reply: str, thought: str, rest: str) -> None:
+    assert split_thought(reply) == (thought, rest)
+
+
 def test_a_think_tag_later_on_is_text() -> None:
     assert split_thought("I <think>x</think>") == ("", "I <think>x</think>")
 
