@@ -121,10 +121,22 @@ def window_exceeded(limit: int = 8192, tokens: int = 9000) -> Reply:
 
 
 class OpenAIServer:
-    """See the module. ``models`` is what GET /v1/models lists; names, or objects such as vLLM's with sizes."""
+    """See the module; ``/api/chat`` speaks Ollama's protocol.
 
-    def __init__(self, script: Script, *, models: Sequence[str | Mapping[str, Any]] = ("root", "sub")) -> None:
+    ``models`` is what GET /v1/models lists; names, or objects such as vLLM's with sizes. ``pages`` are further paths
+    and what they answer, with 404 for None; ``visits`` are their requests, each with its path and its headers.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        *,
+        models: Sequence[str | Mapping[str, Any]] = ("root", "sub"),
+        pages: Mapping[str, Any] | None = None,
+    ) -> None:
         self._script = script
+        self._pages = dict(pages or {})
+        self.visits: list[tuple[str, Mapping[str, str]]] = []
         self._models = [{"id": m, "object": "model"} if isinstance(m, str) else dict(m) for m in models]
         self._changed = threading.Condition()
         self._numbers = itertools.count(1)
@@ -166,6 +178,9 @@ class OpenAIServer:
         app = web.Application(client_max_size=2**30)
         app.router.add_post("/v1/chat/completions", self._complete)
         app.router.add_get("/v1/models", self._list_models)
+        app.router.add_post("/api/chat", self._complete)
+        for path in self._pages:
+            app.router.add_route("*", path, self._page)
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=4096)
@@ -174,6 +189,11 @@ class OpenAIServer:
 
     async def _list_models(self, _: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": self._models})
+
+    async def _page(self, http: web.Request) -> web.Response:
+        self.visits.append((http.path, http.headers))
+        page = self._pages[http.path]
+        return web.json_response(page, status=404 if page is None else 200)
 
     async def _complete(self, http: web.Request) -> web.StreamResponse:
         request = Request(await http.read(), http.headers)
@@ -210,7 +230,8 @@ class OpenAIServer:
             await _trickle(http)
         if reply.reset and http.transport is not None:
             http.transport.abort()
-        body = json.dumps(self._completion(request, reply)) if reply.raw is None else reply.raw
+        say = _ollama_completion if http.path == "/api/chat" else self._completion
+        body = json.dumps(say(request, reply)) if reply.raw is None else reply.raw
         headers = {"Content-Type": "application/json", **reply.headers}
         return web.Response(status=reply.status, body=body.encode(), headers=headers)
 
@@ -227,6 +248,22 @@ class OpenAIServer:
         }
         usage = _count_usage(request, reply) if reply.usage == "count" else reply.usage
         return body if usage is None else {**body, "usage": usage}
+
+
+def _ollama_completion(request: Request, reply: Reply) -> dict[str, Any]:
+    message = {"role": "assistant", "content": reply.text or ""}
+    if reply.reasoning is not None:
+        message["thinking"] = reply.reasoning
+    usage = _count_usage(request, reply)
+    return {
+        "model": request.model,
+        "created_at": "2026-11-21T12:00:00Z",
+        "message": message,
+        "done": True,
+        "done_reason": reply.finish_reason,
+        "prompt_eval_count": usage["prompt_tokens"],
+        "eval_count": usage["completion_tokens"],
+    }
 
 
 async def _trickle(http: web.Request) -> None:

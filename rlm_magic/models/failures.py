@@ -12,29 +12,39 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from ..engine.errors import AuthError, ModelError, WindowError
+from .listing import Listing
 from .redact import redact
-from .route import Route
+from .route import OLLAMA, Route
 
 ATTEMPTS = 6
 TIMEOUT_ATTEMPTS = 2  # each may have waited for minutes, and may be paid for
 UNREACHED_ATTEMPTS = 2  # nobody listens there: a mistyped address, or a server that was not started
 LONGEST = 300  # characters of a provider's own message
+MOST_NAMES = 8  # of the models that a server has
+STARTS = {
+    "ollama": "ollama serve",
+    "ollama_chat": "ollama serve",
+    "lm_studio": "lms server start",
+    "hosted_vllm": "vllm serve NAME",
+    "llamafile": "llama-server -m FILE",
+}
 
 _OVERLOADED = {429, 503, 529}
 _PASSING = _OVERLOADED | {500, 502}
 _TIMEOUTS = {408, 504}
 _DISCONNECTS = {"httpx", "httpcore", "aiohttp"}  # packages whose exceptions mean that no response came
+_NO_ROOM = re.compile(r"context the overflows|greater than the context length")  # as LM Studio says it
 _LABELS = re.compile(r"^(?:(?:litellm\.)?\w*(?:Error|Timeout)(?: Error)?: |\w+Exception - |APITimeoutError - )+")
 _HEADING = re.compile(r"<(title|h1)\b[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What an attempt was about, for its error message: characters of prompt, tokens of window, seconds."""
+    """What an attempt was about, for its error message: characters of prompt, seconds."""
 
     route: Route
+    listing: Listing
     chars: int
-    window: int
     timeout: float
     attempt: int
 
@@ -69,8 +79,8 @@ def classify(error: Exception, asked: Asked, now: float) -> Failure:
 
 def _lasting(error: Exception, asked: Asked) -> Failure | None:
     route, text, status, kind = asked.route, describe(error), _status(error), type(error).__name__
-    if kind == "ContextWindowExceededError":
-        size = f"{asked.chars:,} characters of prompt do not fit the window (taken as {asked.window:,} tokens)"
+    if kind == "ContextWindowExceededError" or _NO_ROOM.search(text):
+        size = f"{asked.chars:,} characters of prompt do not fit the window (taken as {asked.listing.window:,} tokens)"
         return Failure(WindowError(f"{route.name}: {size}: {text}", status=status), text)
     if kind == "AuthenticationError" or status in (401, 403):
         message = f"{route.name}: the key was refused ({status}): {text}; {route.key_hint}"
@@ -88,9 +98,19 @@ def _passing(error: Exception, asked: Asked, now: float) -> Failure | None:
         wait = retry_after(_headers(error), now)
         return Failure(asked.error(line, status), line, ATTEMPTS, status in _OVERLOADED, wait)
     if not answered and _disconnected(error):
-        line = f"the connection to {redact(_way(route))} failed: {describe(error)}"
-        return Failure(asked.error(line), line, UNREACHED_ATTEMPTS if _unreached(error) else ATTEMPTS)
+        unreached = _unreached(error)
+        line = _silence(route) if unreached and route.local else _disconnection(route, error)
+        return Failure(asked.error(line), line, UNREACHED_ATTEMPTS if unreached else ATTEMPTS)
     return None
+
+
+def _silence(route: Route) -> str:
+    start = STARTS.get(route.provider, "such as llama-server -m FILE")
+    return f"no server answers at {redact(route.server)}: start it ({start}), or give its address with --api-base"
+
+
+def _disconnection(route: Route, error: Exception) -> str:
+    return f"the connection to {redact(_way(route))} failed: {describe(error)}"
 
 
 def _way(route: Route) -> str:
@@ -103,7 +123,18 @@ def _other(error: Exception, asked: Asked) -> Failure:
     status = _status(error) if _answered(error) else None
     refused = status is not None and status >= 400
     line = f"{status if refused else 'no usable reply'}: {describe(error)}"
+    if status == 404 and asked.listing.served:
+        line = f"{line}; {_choice(asked)}"
     return Failure(asked.error(line, status if refused else None), line)
+
+
+def _choice(asked: Asked) -> str:
+    """The models that the server has, and how it gets another."""
+    names = asked.listing.served
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    listed = _line(", ".join(names[:MOST_NAMES])) + more
+    pull = f"; `ollama pull {asked.route.model}` gets this one" if asked.route.provider in OLLAMA else ""
+    return f"{redact(asked.route.server)} has {listed}{pull}"
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -122,6 +153,10 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 def describe(error: Exception) -> str:
     """The provider's own message on one line, redacted, then cut."""
     text = _message(_LABELS.sub("", str(error))) or type(error).__name__
+    return _line(text)
+
+
+def _line(text: str) -> str:
     text = redact("".join(c if c.isprintable() else " " for c in text))
     text = " ".join(text.split())
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..engine.types import Price
-from .route import NO_KEY, OLLAMA, Route
+from .route import OLLAMA, Route
+from .served import Served, ask_server
 
 WINDOW = 128_000  # tokens, where nothing says otherwise
-LOCAL_WINDOW = 32_768
-PATIENCE = 1.0  # seconds for a local server to list its models
-_LISTED_AS = (
-    "max_model_len",
-    "loaded_context_length",
-    "context_length",
-    "max_context_length",
-    "context_window",
-    "n_ctx",
-)
+LOCAL_WINDOW = 32_768  # what we ask Ollama for too: its own default is small, and it cuts longer prompts without a word
 _ASKS_A_SERVER = OLLAMA | {"lemonade"}  # litellm's look-up would send a request
 
 
 @dataclass(frozen=True)
 class Listing:
-    """``window`` in tokens; ``price`` None where it is unknown."""
+    """What is known of a model.
+
+    Attributes:
+        window: in tokens.
+        source: who says so; empty where nobody does and the window is assumed.
+        price: None where it is unknown.
+        served: the models that its local server has.
+    """
 
     window: int
-    price: Price | None
+    source: str = ""
+    price: Price | None = None
+    served: tuple[str, ...] = ()
 
 
 def find_listing(library: Any, route: Route, options: Mapping[str, Any]) -> Listing:
     """Look a model up in litellm's map, and its window at a local server, which knows better."""
     entry = _entry(library, route)
-    return Listing(_window(entry, route, options), _price(entry))
+    served = ask_server(route) if route.local else Served()
+    window, source = _window(entry, route, served, options)
+    return Listing(window, source, _price(entry), served.names)
 
 
 def _entry(library: Any, route: Route) -> Mapping[str, Any]:
@@ -56,29 +56,20 @@ def _price(entry: Mapping[str, Any]) -> Price | None:
     return None if sent is None or written is None else Price(float(sent), float(written))
 
 
-def _window(entry: Mapping[str, Any], route: Route, options: Mapping[str, Any]) -> int:
+def _window(entry: Mapping[str, Any], route: Route, served: Served, options: Mapping[str, Any]) -> tuple[int, str]:
     if route.provider in OLLAMA:
-        return int(options["num_ctx"])
-    served = _served_window(route) if route.local else None
+        return _ollama_window(served, options.get("num_ctx"))
+    if served.window:
+        return served.window, "its server"
+    if mapped := entry.get("max_input_tokens") or entry.get("max_tokens"):
+        return mapped, "litellm's map"
     default = LOCAL_WINDOW if route.local else WINDOW
-    return served or entry.get("max_input_tokens") or entry.get("max_tokens") or default
+    return min(default, served.largest or default), ""
 
 
-def _served_window(route: Route) -> int | None:
-    """What an OpenAI-style server says of the model's window, if it says anything."""
-    headers = {} if route.api_key in (None, NO_KEY) else {"Authorization": f"Bearer {route.api_key}"}
-    request = urllib.request.Request(f"{route.server.rstrip('/')}/models", headers=headers)
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with direct.open(request, timeout=PATIENCE) as response:
-            listed = json.loads(response.read(2**20))["data"]
-        return next((_size(model) for model in listed if model["id"] == route.model), None)
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def _size(model: Mapping[str, Any]) -> int | None:
-    """vLLM, LM Studio, gateways and llama.cpp (under "meta") each have their own field."""
-    fields: dict[str, Any] = {**(model.get("meta") or {}), **model}
-    sizes = (fields.get(name) for name in _LISTED_AS)
-    return next((size for size in sizes if isinstance(size, int) and size > 0), None)
+def _ollama_window(served: Served, num_ctx: int | None) -> tuple[int, str]:
+    """Ollama gives each request the window that it asks for, up to what the model was trained for."""
+    window = num_ctx or served.window or LOCAL_WINDOW
+    if served.largest and served.largest < window:
+        return served.largest, "its server"
+    return window, "num_ctx" if num_ctx else "its server" if served.window else ""

@@ -21,7 +21,6 @@ from .throttle import throttle_of
 TIMEOUT = 600.0  # seconds for one reply; a thinking model takes minutes
 BACKOFF = 1.0  # seconds; doubled for each further attempt
 LONGEST_WAIT = 60.0
-OLLAMA_WINDOW = 32_768  # tokens; Ollama's own default is small, and it cuts longer prompts without a word
 
 _OURS = {
     "model", "messages", "api_base", "base_url", "api_key", "stream", "stream_options", "timeout", "num_retries",
@@ -40,14 +39,10 @@ def checked_options(options: Mapping[str, Any] | None, route: Route) -> dict[str
     if taken := sorted(_OURS & given.keys()):
         raise InputError(f"model option {taken[0]!r} is set by rlm_magic: leave it out, or use its own option or limit")
     remember_options(given)
-    return _with_window(given) if route.provider in OLLAMA else given
-
-
-def _with_window(options: dict[str, Any]) -> dict[str, Any]:
-    size = options.setdefault("num_ctx", OLLAMA_WINDOW)
-    if not isinstance(size, int) or size < 1:
+    size = given.get("num_ctx", 1)
+    if route.provider in OLLAMA and (not isinstance(size, int) or size < 1):
         raise InputError(f"model option num_ctx={size!r} is not a number of tokens")
-    return options
+    return given
 
 
 class LiteLLMModel:
@@ -72,18 +67,25 @@ class LiteLLMModel:
     ) -> None:
         self._library = library
         self._route = route
-        self._options = options
+        self._options = {**options, "num_ctx": listing.window} if route.provider in OLLAMA else options
         self._timeout = timeout
         self._sleep = sleep
         self._chance = chance
         self._now = now
         self._throttle = throttle_of(route.provider, route.server, local=route.local)
-        self.window = listing.window
-        self.price: Price | None = listing.price
+        self.listing = listing
 
     @property
     def name(self) -> str:
         return self._route.name
+
+    @property
+    def window(self) -> int:
+        return self.listing.window
+
+    @property
+    def price(self) -> Price | None:
+        return self.listing.price
 
     async def complete(self, messages: Sequence[Message], *, max_tokens: int) -> Completion:
         """See `Model.complete`. Waits between attempts as long as the server asks, at most a minute."""
@@ -124,7 +126,7 @@ class LiteLLMModel:
             return Failure(error.with_traceback(None), str(error))
         except Exception as error:
             chars = sum(len(message.content) for message in messages)
-            return classify(error, Asked(self._route, chars, self.window, self._timeout, number), self._now())
+            return classify(error, Asked(self._route, self.listing, chars, self._timeout, number), self._now())
 
     def _body(self, messages: Sequence[Message], max_tokens: int) -> dict[str, Any]:
         return {

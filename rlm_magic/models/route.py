@@ -13,6 +13,13 @@ from ..engine.errors import InputError
 from .catalog import EXAMPLES, SIGN_IN, key_variable, provider_names
 from .redact import redact, remember
 
+DEFAULT_SERVERS = {
+    "OLLAMA": "http://localhost:11434",
+    "LM_STUDIO": "http://localhost:1234/v1",
+    "HOSTED_VLLM": "http://localhost:8000/v1",
+    "LLAMAFILE": "http://localhost:8080/v1",  # llama.cpp's port too
+}
+_HOME = (".localhost", ".local", ".internal", ".lan", ".home.arpa")  # names that no public server has
 NO_KEY = "none"  # what is sent to a server that asks for no key
 OLLAMA = {"ollama", "ollama_chat"}
 _CLOUD = {"azure", "azure_ai", "bedrock", "sagemaker", "vertex_ai"}  # credentials may come from a signed-in account
@@ -25,7 +32,7 @@ class Route:
     Attributes:
         name: as the user typed it, such as "openai/gpt-5".
         provider, model: litellm's split of it.
-        api_base: the server's address as the user gave it; None: the provider's.
+        api_base: the server's address; None: litellm knows it.
         server: the address that will be used as far as it is known, else "".
         local: the server is on this machine or its network.
         key_hint: what to do when the key is refused.
@@ -40,6 +47,11 @@ class Route:
     api_key: str | None = field(repr=False)
     key_hint: str
 
+    @property
+    def root(self) -> str:
+        """The server's address without the path of OpenAI's protocol."""
+        return self.server.rstrip("/").removesuffix("/v1")
+
 
 def find_route(library: Any, name: str, api_base: str | None, api_key: str | None, api_key_env: str | None) -> Route:
     """Resolve a name.
@@ -49,13 +61,17 @@ def find_route(library: Any, name: str, api_base: str | None, api_key: str | Non
     """
     provider, model = _split(library, name, api_base)
     server = _checked(api_base or _configured_base(provider))
+    if provider in OLLAMA:
+        server = server.rstrip("/").removesuffix("/v1")  # its OpenAI protocol cannot set the window
     local = _is_local(server)
     key = api_key or (_key_from(api_key_env) if api_key_env else None)
     remember([key or ""])
     if not key and not local:
         _require_key(library, name, provider)
     hint = _key_hint(provider, given=bool(api_key), variable=api_key_env, local=local)
-    return Route(name, provider, model, api_base, server, local, key or (NO_KEY if local else None), hint)
+    return Route(
+        name, provider, model, server if local else api_base, server, local, key or (NO_KEY if local else None), hint
+    )
 
 
 def _key_hint(provider: str, *, given: bool, variable: str | None, local: bool) -> str:
@@ -107,15 +123,15 @@ def _checked(server: str) -> str:
 def _configured_base(provider: str) -> str:
     stem = "OLLAMA" if provider in OLLAMA else provider.upper()
     configured = os.environ.get(f"{stem}_BASE_URL") or os.environ.get(f"{stem}_API_BASE")
-    return configured or {"OLLAMA": "http://localhost:11434", "LLAMAFILE": "http://127.0.0.1:8080/v1"}.get(stem, "")
+    return configured or DEFAULT_SERVERS.get(stem, "")
 
 
 def _is_local(server: str) -> bool:
     host = urlsplit(server).hostname or ""
     try:
-        return ip_address(host).is_private
+        return not ip_address(host).is_global
     except ValueError:
-        return host.endswith("localhost") or (host != "" and "." not in host)
+        return host.endswith(_HOME) or (host != "" and "." not in host)
 
 
 def _key_from(variable: str) -> str:

@@ -69,7 +69,7 @@ def test_a_key_in_an_address_that_fails():
         gone.url += f"?key={CANARY}"
         model = build(gone)
     with pytest.raises(
-        ModelError, match=r"the connection to http://127.0.0.1:\d+/v1\?key=\[redacted\] failed"
+        ModelError, match=r"no server answers at http://127.0.0.1:\d+/v1\?key=\[redacted\]: start it"
     ) as caught:
         ask(model)
     assert CANARY not in str(caught.value)

@@ -119,10 +119,23 @@ def test_a_server_that_comes_to_no_end_is_given_up(serve, provider, silence):
     server.wait(lambda s: s.disconnects == 2)
 
 
-def test_no_server_is_a_model_error_with_the_address():
+@pytest.mark.parametrize(
+    ("provider", "start"),
+    [
+        ("openai", "such as llama-server -m FILE"),
+        ("ollama_chat", "ollama serve"),
+        ("lm_studio", "lms server start"),
+        ("hosted_vllm", "vllm serve NAME"),
+        ("llamafile", "llama-server -m FILE"),
+    ],
+)
+def test_a_server_that_is_not_running_is_named_with_how_it_is_started(provider, start):
     with OpenAIServer(lambda _: "") as server:
-        model = build(server)
-    with pytest.raises(ModelError, match=r"the connection to http://127.0.0.1:\d+/v1 failed"):
+        model = build(server, f"{provider}/served")
+    line = (
+        rf"^{provider}/served: no server answers at http://127.0.0.1:\d+(/v1)?: start it \({start}\), or .* --api-base"
+    )
+    with pytest.raises(ModelError, match=line):
         ask(model)
 
 

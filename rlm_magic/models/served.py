@@ -1,0 +1,107 @@
+"""What a server on this network says of its models: which it has, and how large the asked one's window is.
+
+Each kind of server has its own way: vLLM and gateways say it in OpenAI's list of models, llama.cpp there or in
+``/props``, LM Studio in ``/api/v0/models``, Ollama in ``/api/show``.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from .route import NO_KEY, OLLAMA, Route
+
+PATIENCE = 1.0  # seconds for each question
+_SIZES = ("max_model_len", "loaded_context_length", "context_length", "context_window", "n_ctx")
+_NUM_CTX = re.compile(r"^num_ctx\s+(\d+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a server said, as far as it did.
+
+    Attributes:
+        names: the models that it has.
+        window: tokens that one request to the model may have.
+        largest: tokens that the model was trained for, which the server may be set to.
+    """
+
+    names: tuple[str, ...] = ()
+    window: int | None = None
+    largest: int | None = None
+
+
+def ask_server(route: Route) -> Served:
+    """Ask a local server; what it does not say, or not in time, is left out."""
+    return _ask_ollama(route) if route.provider in OLLAMA else _ask_openai(route)
+
+
+def _ask_openai(route: Route) -> Served:
+    models = _entries(_get(route, f"{route.server.rstrip('/')}/models"), "data")
+    if models is None:
+        return Served()
+    names = tuple(str(model.get("id")) for model in models)
+    model = _entry(models, route.model)
+    window = _size(model)
+    if window is None and model.get("owned_by") == "llamacpp":
+        window = _size(_object(_get(route, f"{route.root}/props").get("default_generation_settings")))
+    elif window is None:
+        model = _entry(_entries(_get(route, f"{route.root}/api/v0/models"), "data") or [], route.model)
+        window = _size(model)
+    return Served(names, window, _number(model.get("max_context_length")))
+
+
+def _entry(models: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """The model's entry; llama.cpp serves its only model under any name."""
+    if len(models) == 1 and models[0].get("owned_by") == "llamacpp":
+        return models[0]
+    return next((model for model in models if model.get("id") == name), _object(None))
+
+
+def _size(model: Mapping[str, Any]) -> int | None:
+    fields = {**_object(model.get("meta")), **model}
+    return next((size for name in _SIZES if (size := _number(fields.get(name)))), None)
+
+
+def _ask_ollama(route: Route) -> Served:
+    listed = _entries(_get(route, f"{route.root}/api/tags"), "models")
+    if listed is None:
+        return Served()
+    shown = _get(route, f"{route.root}/api/show", {"model": route.model})
+    info = _object(shown.get("model_info"))
+    trained = next((size for name, size in info.items() if name.endswith(".context_length")), None)
+    given = _NUM_CTX.search(str(shown.get("parameters")))
+    names = tuple(str(model.get("name")) for model in listed)
+    return Served(names, int(given[1]) if given else None, _number(trained))
+
+
+def _get(route: Route, url: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The JSON object that the server answers with; empty if it does not."""
+    headers = {} if route.api_key in (None, NO_KEY) else {"Authorization": f"Bearer {route.api_key}"}
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers})
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(request, timeout=PATIENCE) as response:
+            return _object(json.loads(response.read(2**22)))
+    except (OSError, http.client.HTTPException, ValueError):
+        return {}
+
+
+def _object(value: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _entries(answer: Mapping[str, Any], field: str) -> list[dict[str, Any]] | None:
+    """The objects of a list; None if there is no list."""
+    listed = answer.get(field)
+    return [_object(each) for each in cast("list[object]", listed)] if isinstance(listed, list) else None
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None
