@@ -26,7 +26,6 @@ from .channel import Channel
 from .environment import environment
 from .provisioner import SubkernelProvisioner
 from .rpc import refuse
-from .threads import in_thread
 from .tiers import Room, Tier
 from .watch import data_size, overrun
 
@@ -83,7 +82,7 @@ class Kernel:
         self._broken = ""
         self._overrun = ""
         self._exits = contextlib.AsyncExitStack()
-        self._exits.push_async_callback(in_thread, place.remove)
+        self._exits.callback(place.remove)
         self._answers: dict[str, asyncio.Future[Frame]] = {}
 
     async def start(self, *, recursive: bool, window: int) -> None:
@@ -225,7 +224,7 @@ class Kernel:
             await self._channel.send(frame)
 
     async def close(self) -> None:
-        """End it with everything that it started, and remove its directory."""
+        """End it with everything that it started, and have its directory removed."""
         self.kill()
         await self._exits.aclose()
 

@@ -1,5 +1,7 @@
 """Directories of subkernels: short, private, and swept up after a process that was killed.
 
+A session may have left so many files that their removal takes a minute: nobody waits for it but the end of the process.
+
 <temporary directory>/rlmk-xxxxxxxx/    one for each process, 0700, locked for its life
     1/                                  one for each subkernel
         c.json                          connection file
@@ -20,6 +22,7 @@ import shutil
 import stat
 import tempfile
 import threading
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +76,8 @@ class Place:
             directory.mkdir(mode=0o700)
 
     def remove(self) -> None:
-        shutil.rmtree(self.directory, ignore_errors=True)
+        """Have it removed; returns at once."""
+        _behind(shutil.rmtree, self.directory, True)
 
 
 class RunDirectory:
@@ -114,7 +118,7 @@ class RunDirectory:
         with self._guard:
             root, self._root = self._root, None
             if root is not None and self._owner == os.getpid():
-                shutil.rmtree(root, ignore_errors=True)
+                _remove(root)
                 os.close(self._lock)
                 atexit.unregister(self.close)
 
@@ -133,19 +137,37 @@ def _parent() -> Path:
 
 
 def _make(parent: Path) -> tuple[Path, int]:
-    sweep(parent)
+    _behind(sweep, parent)
     root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     lock = os.open(root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    return root, lock
+    if os.fstat(lock).st_nlink:
+        return root, lock
+    os.close(lock)  # another process took it for a stale one before it was locked
+    return _make(parent)
+
+
+def _behind(work: Callable[..., None], *args: object) -> None:
+    """Do it on a thread that ends with the process; the next process sweeps up what is left."""
+    threading.Thread(target=work, args=args, name="rlm-files", daemon=True).start()
 
 
 def sweep(parent: Path) -> None:
     """Remove the directories of this user whose process is gone: nobody holds their lock."""
     for root in parent.glob(PREFIX + "*"):
         with contextlib.suppress(OSError):
-            if _is_own_directory(root) and _unlocked(root / LOCK):
-                shutil.rmtree(root, ignore_errors=True)
+            if _is_own_directory(root):
+                with _locked(root / LOCK):
+                    _remove(root)
+
+
+def _remove(root: Path) -> None:
+    """The lock goes last: without it nobody would sweep up what is left if this process dies meanwhile."""
+    with contextlib.suppress(OSError):
+        for entry in root.iterdir():
+            if entry.name != LOCK:
+                shutil.rmtree(entry, ignore_errors=True)
+    shutil.rmtree(root, ignore_errors=True)
 
 
 def _is_own_directory(path: Path) -> bool:
@@ -153,14 +175,19 @@ def _is_own_directory(path: Path) -> bool:
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
 
 
-def _unlocked(path: Path) -> bool:
-    """Without the file its process is about to make it, so the directory counts as in use."""
+@contextlib.contextmanager
+def _locked(path: Path) -> Generator[None]:
+    """Hold a lock that nobody holds. Without the file its process is about to make it.
+
+    Raises:
+        OSError: somebody holds it, or it is not there.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
     finally:
         os.close(descriptor)
-    return True
 
 
 run_directory = RunDirectory()

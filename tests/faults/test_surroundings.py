@@ -1,9 +1,13 @@
-"""What the machine does to a run: a clock that is set back, a context of a gigabyte."""
+"""What the machine does to a run: a clock that is set back, a context of a gigabyte, files that take long to remove."""
 
 from __future__ import annotations
 
+import shutil
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +15,7 @@ from rlm_magic.engine.types import Limits
 from rlm_magic.result import Result
 from rlm_magic.run import Run
 from rlm_magic.settings import Settings
+from rlm_magic.subkernel.rundir import PREFIX, RunDirectory, run_directory
 from tests.server import OpenAIServer, Reply, Request
 
 from .program import HttpModel
@@ -63,3 +68,54 @@ def test_a_line_of_a_gigabyte_is_copied_into_no_message(tmp_path: Path) -> None:
     assert result.answer == 2**30
     assert max(sizes) < 50_000
     assert result.trace.stat().st_size < 2_000_000
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Removing the files of a session takes until this is set."""
+    remove, released = shutil.rmtree, threading.Event()
+
+    def slowly(path: Any, *args: Any, **options: Any) -> None:
+        if PREFIX in str(path):
+            assert released.wait(60)
+        remove(path, *args, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", slowly)
+    yield released
+    released.set()
+
+
+def wait_until_gone(path: Path) -> None:
+    deadline = time.monotonic() + 60
+    while path.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not path.exists()
+
+
+def test_a_run_ends_while_its_files_are_being_removed(tmp_path: Path, held: threading.Event) -> None:
+    code = "import os\nfor n in range(100): open(str(n), 'w').close()\nFINAL(os.getcwd())"
+    with OpenAIServer(lambda request: f"```repl\n{code}\n```") as server:
+        work = Path(str(ask(server, tmp_path, Limits(), "a text").answer))
+    assert len(list(work.iterdir())) >= 100
+    assert run_directory.place().work.is_dir()
+    held.set()
+    wait_until_gone(work.parent)
+
+
+def test_a_session_starts_while_those_of_a_killed_notebook_are_being_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: threading.Event
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("rlm_magic.subkernel.rundir.MAX_ROOT", 200)
+    dead = tmp_path / f"{PREFIX}dead"
+    (dead / "1" / "work").mkdir(parents=True)
+    (dead / "lock").touch()
+    directory = RunDirectory()
+    place = directory.place()
+    assert (dead / "1").is_dir()
+    held.set()
+    wait_until_gone(dead)
+    assert place.work.is_dir()
+    directory.close()
+    assert list(tmp_path.iterdir()) == []
