@@ -81,18 +81,18 @@ def _file(path: pathlib.Path, size: int) -> List[str]:
 
 
 def _folder(path: pathlib.Path) -> List[str]:
-    files, complete = _files(str(path))
+    found, complete = files(str(path))
     least = "" if complete else "at least "
-    size = sum(files.values())
-    lines = [f"directory {show(str(path), 200)}, {least}{len(files):,} files, {least}{size:,} bytes"]
-    if files:
-        kinds = Counter[str](os.path.splitext(file)[1].lower() or "none" for file in files).most_common(8)
+    size = sum(found.values())
+    lines = [f"directory {show(str(path), 200)}, {least}{len(found):,} files, {least}{size:,} bytes"]
+    if found:
+        kinds = Counter[str](os.path.splitext(file)[1].lower() or "none" for file in found).most_common(8)
         lines.append("Extensions: " + listed([f"{show(name, 30)[1:-1]} {count:,}" for name, count in kinds]))
-        lines.append("Files: " + listed([show(os.path.relpath(file, path), 80) for file in sorted(files)[:8]]))
+        lines.append("Files: " + listed([show(os.path.relpath(file, path), 80) for file in sorted(found)[:8]]))
     return lines
 
 
-def _files(top: str) -> Tuple[Dict[str, int], bool]:
+def files(top: str) -> Tuple[Dict[str, int], bool]:
     """Files below a directory with their sizes, and whether these are all; a large tree is left early."""
     deadline = time.monotonic() + _SECONDS
     sizes: Dict[str, int] = {}

@@ -1,0 +1,192 @@
+"""The texts that a value holds, by number and by name, read a few at a time."""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+import pathlib
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, cast
+
+from .card_path import files
+from .passages import Content
+from .show import library_class
+from .tables import Table, as_table
+
+# Rows or items that are looked at, to find the column that holds text and to guess how much there is.
+_SAMPLE = 1_000
+# Bytes of a file in which a zero byte makes it binary.
+_HEAD = 4096
+_PLAIN = (str, bytes, list, tuple, dict)
+
+Read = Callable[[int, int], Sequence[Optional[Content]]]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Numbered texts.
+
+    Attributes:
+        count: how many numbers there are.
+        read: the texts from one number to before another; None where there is none.
+        where: how the value itself calls a text: its index, key or (row, column); None if the value is the text.
+    """
+
+    count: int
+    read: Read
+    where: Callable[[int], Any]
+
+
+def texts(value: Any, column: Optional[str] = None) -> Texts:
+    """The texts of a text, of bytes, of a list or dict of texts, of a column of a table or of records, or of files.
+
+    Without ``column``, the one that holds the most text.
+
+    Raises:
+        TypeError: the value holds something else.
+        ValueError: there is no such column, or none with text.
+    """
+    table = as_table(value)
+    if table is not None:
+        return _table(value, table, column)
+    if _are_records(value):
+        return _records(value, column)
+    if column is not None:
+        raise ValueError(f"column={column!r}: a {type(value).__name__} has no columns, a table or list of dicts has")
+    return _files(value) if isinstance(value, pathlib.Path) else _held(value)
+
+
+def _held(value: Any) -> Texts:
+    if isinstance(value, (str, bytes)):
+        return _items([value], lambda number: None)
+    if isinstance(value, (list, tuple)):
+        return _items([*parts(value)])
+    if isinstance(value, dict):
+        keys, held = _halves(parts(value))
+        return _items(held, keys.__getitem__)
+    if hasattr(value, "to_pylist"):  # a column of a pyarrow table
+        return _items(value.to_pylist())
+    raise _no_text("the value", value)
+
+
+def parts(value: Any) -> List[Any]:
+    """What a list or dict holds, the keys of a dict first: with another object there it is another value."""
+    if isinstance(value, dict):
+        held = cast("Dict[Any, Any]", value)
+        return [*held, *held.values()]
+    return [*cast("List[Any]", value)] if isinstance(value, (list, tuple)) else []
+
+
+def text_size(value: Any) -> int:
+    """About how many characters of text there are (bytes, of files); 0 where `texts` would refuse. Takes no long."""
+    try:
+        if isinstance(value, pathlib.Path):
+            return value.stat().st_size if value.is_file() else sum(files(str(value))[0].values())
+        if type(value) not in _PLAIN and as_table(value) is None:
+            return 0
+        found = texts(value)
+        sampled = min(found.count, _SAMPLE)
+        return sum(len(text or "") for text in found.read(0, sampled)) * found.count // max(1, sampled)
+    except Exception:  # a class of the user's may do anything when it is looked at
+        return 0
+
+
+def _items(items: List[Any], where: Callable[[int], Any] = int) -> Texts:
+    def read(start: int, stop: int) -> List[Optional[Content]]:
+        return [_text(items[number], where(number)) for number in range(start, stop)]
+
+    return Texts(len(items), read, where)
+
+
+def _text(item: Any, where: Any) -> Optional[Content]:
+    if isinstance(item, (str, bytes)):
+        return item
+    if item is None or (isinstance(item, float) and math.isnan(item)):
+        return None
+    raise _no_text(f"item {where!r}", item)
+
+
+def _halves(both: List[Any]) -> Tuple[List[Any], List[Any]]:
+    middle = len(both) // 2
+    return both[:middle], both[middle:]
+
+
+def _table(value: Any, table: Table, column: Optional[str]) -> Texts:
+    labels = _labels(value) if table.named else [None]
+    samples = {label: _column(table, number, 0, _SAMPLE) for number, label in enumerate(labels[: len(table.shown)])}
+    label = _chosen(samples, column)
+    number = labels.index(label)
+
+    def where(row: int) -> Any:
+        return (row, label) if table.named else row
+
+    return Texts(table.rows, partial(_column, table, number), where)
+
+
+def _labels(frame: Any) -> List[Any]:
+    return list(frame.column_names if library_class(frame)[0] == "pyarrow" else frame.columns)
+
+
+def _column(table: Table, number: int, start: int, stop: int) -> List[Optional[str]]:
+    return [item if isinstance(item, str) else None for item in table.read(number, start, stop)]
+
+
+def _are_records(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and any(isinstance(item, dict) for item in parts(value[:_SAMPLE]))
+
+
+def _records(records: Any, column: Optional[str]) -> Texts:
+    held: List[Dict[Any, Any]] = [record if isinstance(record, dict) else {} for record in records]
+
+    def read(key: Any, start: int, stop: int) -> List[Optional[str]]:
+        return [item if isinstance(item, str) else None for item in (record.get(key) for record in held[start:stop])]
+
+    keys = dict.fromkeys(key for record in held[:_SAMPLE] for key in record)
+    label = _chosen({key: read(key, 0, _SAMPLE) for key in keys}, column)
+    return Texts(len(held), partial(read, label), lambda number: (number, label))
+
+
+def _chosen(samples: Dict[Any, List[Optional[str]]], column: Optional[str]) -> Any:
+    sizes = {label: sum(map(len, filter(None, sample))) for label, sample in samples.items()}
+    full = [label for label, size in sizes.items() if size]
+    if column is None and full:
+        return max(full, key=sizes.__getitem__)
+    if column in full:
+        return column
+    asked = "" if column is None else f"column={column!r}: "
+    known = f"the columns with text are {', '.join(map(repr, full[:20]))}" if full else "there is no column with text"
+    raise ValueError(asked + known)
+
+
+def _no_text(what: str, value: object) -> TypeError:
+    return TypeError(
+        f"{what} is a {type(value).__name__}: over= takes a text, a list or dict of texts, a table, "
+        "a list of records, or the path of a file or folder"
+    )
+
+
+def _files(path: pathlib.Path) -> Texts:
+    if not path.is_dir():
+        return Texts(1, lambda start, stop: [_content(str(path))][start:stop], lambda number: None)
+    top = str(path)
+    found = sorted(
+        os.path.relpath(os.path.join(folder, name), top) for folder, _, names in os.walk(top) for name in names
+    )
+
+    def read(start: int, stop: int) -> List[Optional[Content]]:
+        return [_content(os.path.join(top, name)) for name in found[start:stop]]
+
+    return Texts(len(found), read, found.__getitem__)
+
+
+def _content(path: str) -> Optional[Content]:
+    """A file's bytes, mapped; None for a binary one, an empty one and one that cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            if not os.path.isfile(path) or not os.path.getsize(path) or b"\x00" in file.read(_HEAD):
+                return None
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError:
+        return None
