@@ -10,7 +10,8 @@ import argparse
 import keyword
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -18,6 +19,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import cell_magic, line_magic, magics_class, no_var_expand
 
 from . import commands
+from .answers import AnswerType
 from .completer import install_completer, variable_names
 from .display import has_live_view, screen_of
 from .engine.errors import BindingError, InputError, RLMError
@@ -86,7 +88,10 @@ class RLMMagic(Options):
         return self.shell.user_ns  # pyright: ignore[reportOptionalMemberAccess]
 
     def _start(self, args: argparse.Namespace, question: str) -> Result | Handle:
-        return self._show(args, lambda settings, step: Run(question, self._variables(args.names), settings, step=step))
+        named, answer_type = self._variables(args.names), self._answer_type(args)
+        return self._show(
+            args, lambda settings, step: Run(question, named, settings, answer_type=answer_type, step=step)
+        )
 
     def resume(self, line: str) -> Result | Handle:
         """Go on with a recorded run: its ID, then options of `%%rlm` that are to be other than they were.
@@ -101,9 +106,12 @@ class RLMMagic(Options):
         for name, value in recording.options.items():
             if getattr(args, name) is None:
                 setattr(args, name, value)
-        named = self._variables(recording.names)
+        named, answer_type = self._variables(recording.names), self._answer_type(args)
         return self._show(
-            args, lambda settings, step: Run(recording.query, named, settings, step=step, resumed=recording)
+            args,
+            lambda settings, step: Run(
+                recording.query, named, settings, answer_type=answer_type, step=step, resumed=recording
+            ),
         )
 
     def _show(self, args: argparse.Namespace, start: Callable[[Settings, bool], Run]) -> Result | Handle:
@@ -112,7 +120,7 @@ class RLMMagic(Options):
         live = has_live_view(self.shell, self.view)
         if step and not (live or bg):
             raise InputError(NOBODY_STEPS)
-        with attended():
+        with _in_one_line(), attended():
             run = start(self._settings(args), step)
             self._namespace.pop(args.out, None)
             screen = screen_of(self.shell, run, live=live, step=step)
@@ -130,6 +138,9 @@ class RLMMagic(Options):
             raise InputError(f"the line cannot be read: {error}") from None
         except UsageError as error:
             raise InputError(_with_hint(str(error))) from None
+
+    def _answer_type(self, args: argparse.Namespace) -> AnswerType | None:
+        return AnswerType.named(args.as_type, self._namespace) if args.as_type else None
 
     def _variables(self, names: list[str]) -> dict[str, Any]:
         for name in names:
@@ -189,6 +200,15 @@ class RLMMagic(Options):
     def _bind(self, result: Result, out: str | None) -> None:
         if out is not None and result.status in ("answered", "forced"):
             self._namespace[out] = result.answer
+
+
+@contextmanager
+def _in_one_line() -> Generator[None]:
+    """Ctrl-C while a run is being started ends the cell as it does later; IPython would take seconds to show where."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise RunEnded("stopped by the user; %rlm runs lists what was begun") from None
 
 
 def _check_out(name: str | None) -> None:

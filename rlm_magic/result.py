@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from .engine.errors import InputError
 from .engine.events import BODY_FIELDS
+from .engine.prompt import as_text
 from .engine.replay import recorded_usage
 from .engine.tree import Node, Tree
 from .engine.types import Answer, Json, Message, Outcome, Usage
@@ -78,7 +79,7 @@ class Result:
     """How a run ended; ``str`` of it is the answer.
 
     Attributes:
-        answer: the value, JSON-able.
+        answer: the value as it was submitted, JSON-able; of the type that was asked for, if one was.
         status: answered, forced (by a limit), stopped, limit or failed.
         reason: one line for every status but "answered".
         run_id: names the run's record, as in ``%rlm show RUN_ID``.
@@ -86,8 +87,9 @@ class Result:
         tree: the folded record.
     """
 
-    def __init__(self, answer: Answer, tree: Tree, run_id: str, path: Path) -> None:
-        self.answer: Json = answer.value
+    def __init__(self, answer: Answer, tree: Tree, run_id: str, path: Path, *, typed: object = None) -> None:
+        self.answer: Any = answer.value if typed is None else typed
+        self._text = "" if answer.value is None else as_text(answer.value)
         self.status: Outcome = answer.outcome
         self.reason = answer.reason
         self.usage = answer.usage
@@ -132,9 +134,7 @@ class Result:
         return target
 
     def __str__(self) -> str:
-        if isinstance(self.answer, str):
-            return self.answer
-        return "" if self.answer is None else json.dumps(self.answer, ensure_ascii=False)
+        return self._text
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What a notebook shows of it: the answer in full, as far as a page can hold it."""
@@ -192,7 +192,7 @@ def _json(result: Result, target: Path) -> None:
         "run": result.run_id,
         "status": result.status,
         "reason": result.reason,
-        "answer": result.answer,
+        "answer": _value(result.tree, result.tree.root.fields) if result.tree.root else None,
         "usage": asdict(result.usage),
         "nodes": [node.as_json() for node in result.nodes],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .answers import AnswerType
 from .engine.events import Event
 from .engine.types import Limits
 from .result import Result
@@ -28,7 +29,9 @@ class RLM:
         kernel: the kernelspec of the subkernels; None: this Python.
         cache: "on" uses and keeps the models' replies, "replay" uses kept ones alone.
         tools: functions of yours that the model's code may call.
-        model_options: passed to litellm as they are, such as {"temperature": 0}.
+        model_options: passed to litellm as they are, such as {"temperature": 0}; "max_tokens" is what each reply may
+            have.
+        model_notes: advice for models by a pattern of their names, such as {"*qwen*": "Be brief."}.
 
     Raises:
         InputError: an unknown sandbox or cache.
@@ -51,6 +54,7 @@ class RLM:
         cache: str = "off",
         tools: Sequence[Callable[..., Any]] = (),
         model_options: Mapping[str, Any] | None = None,
+        model_notes: Mapping[str, str] | None = None,
     ) -> None:
         self.settings = Settings(
             model=model,
@@ -63,6 +67,7 @@ class RLM:
             cache=cache,
             tools=tuple(tools),
             model_options=model_options,
+            model_notes=model_notes,
         )
 
     def completion(
@@ -71,18 +76,20 @@ class RLM:
         context: object = None,
         *,
         variables: Mapping[str, object] | None = None,
+        output_type: object = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> Result:
         """Ask a question of a context, or of several ``variables`` by name, and wait for the answer.
 
-        ``on_event`` is called with each event of the run on the engine's thread. Ctrl-C stops the run and keeps its
-        record, then raises KeyboardInterrupt.
+        ``output_type`` is what the answer must be: anything that pydantic validates, such as ``list[str]`` or a model;
+        None: as it was submitted. ``on_event`` is called with each event of the run on the engine's thread. Ctrl-C
+        stops the run and keeps its record, then raises KeyboardInterrupt.
 
         Raises:
             InputError: the run cannot start as asked; nothing was sent.
             RunError: the record cannot be written.
         """
-        return _wait(lambda: self._start(query, context, variables, on_event))
+        return _wait(lambda: self._start(query, _named(context, variables), output_type, on_event))
 
     async def acompletion(
         self,
@@ -90,10 +97,11 @@ class RLM:
         context: object = None,
         *,
         variables: Mapping[str, object] | None = None,
+        output_type: object = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> Result:
         """`completion` under a running event loop; cancelling the wait stops the run."""
-        return await self._start(query, context, variables, on_event).result()
+        return await self._start(query, _named(context, variables), output_type, on_event).result()
 
     def resume(
         self,
@@ -101,29 +109,32 @@ class RLM:
         context: object = None,
         *,
         variables: Mapping[str, object] | None = None,
+        output_type: object = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> Result:
         """Go on with a recorded run that was stopped, killed, or ended by a limit, and wait for the answer.
 
-        ``run_id`` may be cut short. The context and the models must be those of then. The cells run anew; replies that
-        were recorded are not asked again, and count with what they used.
+        ``run_id`` may be cut short. The context, the models and the type must be those of then. The cells run anew;
+        replies that were recorded are not asked again, and count with what they used.
 
         Raises:
             InputError: the run cannot be resumed as asked; nothing was sent.
             RunError: the record cannot be written.
         """
         recording = Recording.load(Runs(self.settings.runs_dir), run_id)
-        named, observers = _named(context, variables), _all(on_event)
-        return _wait(lambda: Run(recording.query, named, self.settings, observers, resumed=recording))
+        return _wait(lambda: self._start(recording.query, _named(context, variables), output_type, on_event, recording))
 
     def _start(
         self,
         query: str,
-        context: object,
-        variables: Mapping[str, object] | None,
+        named: Mapping[str, object],
+        output_type: object,
         on_event: Callable[[Event], None] | None,
+        resumed: Recording | None = None,
     ) -> Run:
-        return Run(query, _named(context, variables), self.settings, _all(on_event))
+        answer_type = None if output_type is None else AnswerType(output_type)
+        observers = [on_event] if on_event else []
+        return Run(query, named, self.settings, observers, answer_type=answer_type, resumed=resumed)
 
 
 def _wait(start: Callable[[], Run]) -> Result:
@@ -136,7 +147,3 @@ def _wait(start: Callable[[], Run]) -> Result:
 
 def _named(context: object, variables: Mapping[str, object] | None) -> dict[str, object]:
     return dict(variables or {}) if context is None else {"context": context, **(variables or {})}
-
-
-def _all(on_event: Callable[[Event], None] | None) -> list[Callable[[Event], None]]:
-    return [on_event] if on_event else []

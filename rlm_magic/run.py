@@ -4,35 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import os
-import platform
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import cache
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
+from .answers import AnswerType
 from .background import engine
-from .binding import ValueStore, bind
 from .engine.budget import Budget
 from .engine.errors import InputError
 from .engine.events import Event
-from .engine.harness import NoReplies
+from .engine.harness import NoReplies, accept_any
 from .engine.loop import Harness, solve
+from .engine.ports import Model
 from .engine.recorder import Recorder
 from .engine.replay import RecordedGate
 from .engine.tree import Tree
-from .engine.types import Answer, Task, Variable
+from .engine.types import Answer, Task
 from .models import close_connections
+from .preparing import refuse_inside_subkernel, subkernels_of, variables_of, versions
 from .result import Result
 from .resuming import Recording, kept_options
-from .settings import OFFLINE_MODEL, Settings
+from .settings import Settings
 from .steering import Steering
-from .subkernel import RESERVED, SUBKERNEL_MARK, Subkernels, Tier, choose
 from .trace import FileJournal, Runs
 from .view import Feed
 
@@ -53,6 +49,7 @@ class Run:
         thread: the identity of the thread that started it.
 
     Args:
+        answer_type: what the answer must be; None: as the model likes.
         step: wait for the user before the first cell of the model's code.
         resumed: the recorded run that this one resumes, asking the same of the same.
 
@@ -68,20 +65,17 @@ class Run:
         settings: Settings,
         observers: Sequence[Callable[[Event], None]] = (),
         *,
+        answer_type: AnswerType | None = None,
         step: bool = False,
         resumed: Recording | None = None,
     ) -> None:
         refuse_inside_subkernel()
         if not query.strip():
             raise InputError("the question is empty: write it below the %%rlm line, or pass query=")
-        self._task = Task(query, variables_of(named))
-        model, sub_model = settings.models()
-        budget = Budget(settings.limits, time.monotonic)
-        budget.check(model, sub_model)
+        self._answer_type = answer_type
+        self._task = Task(query, variables_of(named), answer_type.words if answer_type else "")
         self._resumed = resumed
-        if resumed is not None:
-            resumed.check(self._task.variables, model, sub_model)
-            resumed.charge(budget, model, sub_model)
+        model, sub_model, budget = self._paying(settings)
         runs = Runs(settings.runs_dir)
         self.id = runs.new_id()
         self.path = runs.path(self.id)
@@ -90,12 +84,7 @@ class Run:
         self._conducting: asyncio.Task[Any] | None = None
         self._stopped_at = float("inf")
         self._cancelled = False
-        self._subkernels = Subkernels(
-            kernel=settings.kernel,
-            memory=settings.limits.memory,
-            tier=tier_of(settings, model.name),
-            paths=[str(value.resolve()) for value in named.values() if isinstance(value, Path)],
-        )
+        self._subkernels = subkernels_of(settings, named, model.name)
         self._journal = FileJournal(self.path, self.id)
         started = time.monotonic()
         self.feed = Feed(self.id, self._carry_out, self.tree.bodies.get, lambda: time.monotonic() - started)
@@ -107,14 +96,38 @@ class Run:
             open_sandbox=self._subkernels,
             recorder=recorder,
             budget=budget,
+            reply_tokens=settings.reply_tokens,
             gate=RecordedGate(resumed.replies, self._steering) if resumed else self._steering,
             replies=resumed.replies if resumed else NoReplies(),
-            header=header(settings, self._subkernels.confinement) | ({"resumed": resumed.id} if resumed else {}),
+            check=answer_type.complaint if answer_type else accept_any,
+            header=self._header(settings),
         )
         engine().before_close(close_connections)
         self.thread = threading.get_ident()
         live[self.id] = self
         self.future = engine().submit(self._conduct(harness))
+
+    def _paying(self, settings: Settings) -> tuple[Model, Model, Budget]:
+        """The root model, the sub-model, and the ledger of what they may use."""
+        model, sub_model = settings.models()
+        budget = Budget(settings.limits, time.monotonic)
+        budget.check(model, sub_model)
+        if self._resumed is not None:
+            self._resumed.check(self._task.variables, model, sub_model)
+            self._resumed.charge(budget, model, sub_model)
+        return model, sub_model, budget
+
+    def _header(self, settings: Settings) -> dict[str, Any]:
+        """What the record says of the run's setting."""
+        options = {**vars(settings), "as_type": self._answer_type.name if self._answer_type else None}
+        return {
+            "limits": asdict(settings.limits),
+            "options": kept_options(options),
+            "confinement": self._subkernels.confinement,
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "versions": versions(),
+            **({"resumed": self._resumed.id} if self._resumed else {}),
+        }
 
     @property
     def notice(self) -> str:
@@ -176,7 +189,10 @@ class Run:
         return self._result(Answer("stopped", reason="killed before it could stop by itself"))
 
     def _result(self, answer: Answer) -> Result:
-        return Result(answer, self.tree, self.id, self.path)
+        typed = None
+        if self._answer_type is not None and answer.outcome in ("answered", "forced"):
+            typed = self._answer_type.convert(answer.value)
+        return Result(answer, self.tree, self.id, self.path, typed=typed)
 
     def _cancel(self) -> None:
         """Once only: a second time would interrupt the cleaning up."""
@@ -227,60 +243,3 @@ def attended() -> Generator[None]:
             if id not in before and run.thread == threading.get_ident():
                 run.stop()
         raise
-
-
-@cache
-def values() -> ValueStore:
-    """The value files of this process."""
-    return ValueStore()
-
-
-def variables_of(named: Mapping[str, object]) -> tuple[Variable, ...]:
-    """Describe the values of a run; they are handed over later, beside the first completion.
-
-    Raises:
-        InputError: a name that cannot be bound, or a path that does not exist.
-    """
-    alone = len(named) == 1
-    for name in named:
-        if not name.isidentifier():
-            raise InputError(f"{name!r} is not a variable name: bind a name such as docs")
-        if name in RESERVED and not (name == "context" and alone):
-            raise InputError(f"the model's code has a {name} of its own: bind your variable under another name")
-    return tuple(bind(name, value, store=values()) for name, value in named.items())
-
-
-def tier_of(settings: Settings, model: str) -> Tier:
-    """How the model's code is confined. That of the offline policy is ours, and runs where nothing confines.
-
-    Raises:
-        InputError: it cannot be confined as asked.
-    """
-    try:
-        return choose(settings.sandbox)
-    except InputError:
-        if settings.sandbox == "auto" and model == OFFLINE_MODEL:
-            return choose("none")
-        raise
-
-
-def header(settings: Settings, confinement: str) -> dict[str, Any]:
-    """What the record says of the run's setting."""
-    packages = ("rlm_magic", "ipykernel", "jupyter_client", "litellm")
-    return {
-        "limits": asdict(settings.limits),
-        "options": kept_options(vars(settings)),
-        "confinement": confinement,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-    }
-
-
-def refuse_inside_subkernel() -> None:
-    """The model's code must not start runs of its own: they would escape the limits of this one.
-
-    Raises:
-        InputError: this process is a subkernel.
-    """
-    if os.environ.get(SUBKERNEL_MARK):
-        raise InputError("this is the subkernel of a run: call llm_query or rlm_query here, not another run")

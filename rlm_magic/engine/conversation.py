@@ -9,7 +9,7 @@ from typing import Any
 
 from . import observation, prompt
 from .budget import LEAST_OUTPUT, ROOT_OUTPUT
-from .errors import EmptyReply, LimitReached
+from .errors import EmptyReply, InvalidAnswer, LimitReached
 from .harness import Harness, Place
 from .observation import Left, Ran
 from .parse import is_blind, parse
@@ -90,11 +90,13 @@ class Conversation:
             self._task.query,
             self._task.variables,
             self._left(1),
+            form=self._task.form,
             root_window=model.window,
             sub_window=self._harness.sub_model.window,
             recursive=self._recursive,
             rules=rules,
             notes=model.notes,
+            tools=self._harness.tools.cards,
         )
 
     def _left(self, turn: int) -> Left:
@@ -120,7 +122,7 @@ class Conversation:
         harness, model = self._harness, self._place.model
         request = Request(model, self.messages())
         room = max(LEAST_OUTPUT, model.window - request.tokens)
-        most = min(ROOT_OUTPUT, model.window // 4, room)
+        most = harness.output(min(ROOT_OUTPUT, model.window // 4), room)
         ticket = await reserve(harness, "turn", node, request, most)
         harness.recorder.phase(node, "thinking")
         try:
@@ -158,17 +160,23 @@ class Conversation:
     def _accepted(self, turn: _Turn, number: int) -> bool:
         """Whether the answer stands; else the remark that says why not is in the turn's notes."""
         assert turn.finish is not None
-        names = {"context", *(variable.name for variable in self._task.variables)}
+        names = {"context", *(variable.name for variable in self._task.variables), *self._harness.tools.cards}
         if number == 1 and self._task.variables and is_blind(turn.code, names):
             complaint = observation.BLIND
-        elif self._place.depth == 0 and not self._complained:
-            complaint = self._harness.check(turn.finish.value)
-            self._complained = bool(complaint)
         else:
-            return True
+            complaint = self._complaint(turn.finish.value)
         if complaint:
             turn.notes.append(f"Your answer was not accepted: {complaint}.")
         return not complaint
+
+    def _complaint(self, value: Json) -> str:
+        """What is wrong with the run's answer; the second time that ends it."""
+        complaint = self._harness.check(value) if self._place.depth == 0 else ""
+        if complaint and self._complained:
+            self.partial = value
+            raise InvalidAnswer(f"the answer was not accepted twice: {complaint}")
+        self._complained = self._complained or bool(complaint)
+        return complaint
 
     def _remember(self, text: str, turn: _Turn, number: int) -> None:
         seen = observation.observe(turn.ran, self._left(number + 1), cap=turn.cap, notes=turn.notes)

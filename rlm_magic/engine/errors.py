@@ -4,6 +4,7 @@
     ├── InputError            what the user typed or passed; one line; nothing was run
     ├── LimitReached          the ledger refused a call: a limit of the whole tree is used up
     ├── SubCallFailed         one sub-call failed; its text goes to the model's code, the run goes on
+    │   └── ToolFailed        a tool of the user's did
     └── RunError              the run cannot go on
         ├── ModelError        a model did not answer
         │   ├── AuthError         the key is missing or refused; never retried
@@ -11,6 +12,7 @@
         │   └── EmptyReply        the model answered nothing (empty, null, or cut at the output limit)
         ├── BindingError      a value could not be handed to the subkernel
         ├── SandboxError      the subkernel could not be started or kept
+        ├── InvalidAnswer     the answer is not what was asked for, and was not put right
         ├── JournalError      the record of the run could not be written
         └── Divergence        a resumed run does not do what its record says
 
@@ -43,6 +45,10 @@ class LimitReached(RLMError):
 
 class SubCallFailed(RLMError):
     """One sub-call failed; the message is what the model's code reads."""
+
+
+class ToolFailed(SubCallFailed):
+    """A tool did not return, or what it returned cannot be handed over."""
 
 
 class RunError(RLMError):
@@ -79,6 +85,10 @@ class BindingError(RunError):
 
 class SandboxError(RunError):
     """The subkernel could not be started or kept."""
+
+
+class InvalidAnswer(RunError):
+    """The answer is not what was asked for, and was not put right when the model was told so."""
 
 
 class JournalError(RunError):

@@ -7,13 +7,17 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .arguments import Arguments
 from .budget import Budget
-from .errors import RLMError
-from .ports import Gate, Model, OpenSandbox, Replies
+from .errors import RLMError, ToolFailed
+from .ports import Gate, Model, OpenSandbox, Replies, Tools
 from .recorder import Recorder
 from .types import Completion, Decision, Json, Limits
+
+if TYPE_CHECKING:
+    from .request import Request
 
 LIVE_SANDBOXES = 8
 
@@ -40,6 +44,24 @@ class NoReplies:
     def find(self, kind: str, node: str, request: str) -> Completion | RLMError | None:
         return None
 
+    def result(self, node: str) -> str | ToolFailed | None:
+        return None
+
+    def sending(self, node: str, request: Request) -> None:
+        pass
+
+    def keep(self, node: str, request: Request, completion: Completion) -> None:
+        pass
+
+
+class NoTools:
+    """No function of the user's may be called."""
+
+    cards: Mapping[str, str] = {}
+
+    async def call(self, name: str, arguments: Arguments) -> str:
+        raise ToolFailed(f"there is no tool {name!r}")
+
 
 def accept_any(value: Json) -> str:
     """The check that has no complaint."""
@@ -52,8 +74,9 @@ class Harness:
 
     Attributes:
         model: the root model; sub_model: that of sub-calls and of sub-RLMs.
-        check: what is wrong with an answer's value, in words for the model, or nothing; asked once in a run.
+        check: what is wrong with the run's answer, in words for the model, or nothing. It is told once.
         header: further fields of the run's node.
+        reply_tokens: what one reply may have; None: 16,000 a root model's, 4,000 a sub-call's.
     """
 
     model: Model
@@ -63,12 +86,18 @@ class Harness:
     budget: Budget
     gate: Gate = field(default_factory=PassGate)
     replies: Replies = field(default_factory=NoReplies)
+    tools: Tools = field(default_factory=NoTools)
     check: Callable[[Json], str] = accept_any
     header: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    reply_tokens: int | None = None
 
     @property
     def limits(self) -> Limits:
         return self.budget.limits
+
+    def output(self, usual: int, room: int) -> int:
+        """Tokens that a reply may have where the model's window leaves ``room``."""
+        return min(self.reply_tokens or usual, room)
 
     @cached_property
     def requests(self) -> asyncio.Semaphore:

@@ -142,7 +142,11 @@ class _Rlm:
     async def _forced(self, why: str, limit: LimitReached | None = None) -> Answer:
         """One last call for an answer from what the conversation shows."""
         try:
-            return Answer("forced", await self._extract(why), self._usage(), self._reason(why, limit))
+            value = await self._extract(why)
+            complaint = self.harness.check(value) if self.is_run else ""
+            if complaint:
+                return self._ended("limit", self._reason(f"{why}; the last answer is not as asked: {complaint}", limit))
+            return Answer("forced", value, self._usage(), self._reason(why, limit))
         except AuthError:
             raise
         except (LimitReached, ModelError) as error:
@@ -159,7 +163,7 @@ class _Rlm:
         limit = prompt.history_limit(model.window)
         limit = limit if room is None else min(limit, int(room * BYTES_PER_TOKEN))
         messages = prompt.extract(self.talk.messages(), reason, self.talk.partial, limit=limit)
-        most = min(ROOT_OUTPUT, model.window // 4)
+        most = self.harness.output(min(ROOT_OUTPUT, model.window // 4), model.window // 2)
         request, node = Request(model, messages), recorder.upcoming(self.node)
         ticket = await reserve(self.harness, "answer", node, request, most, final=self.is_run)
         with opened(recorder, self.node, "answer", depth=self.place.depth, label="extract", via="extract") as span:

@@ -8,7 +8,7 @@ once, when the conversation has grown long.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -78,15 +78,17 @@ def opening(
     variables: Sequence[Variable],
     left: Left,
     *,
+    form: str = "",
     root_window: int,
     sub_window: int,
     recursive: bool,
     rules: str,
     notes: str,
+    tools: Mapping[str, str] | None = None,
 ) -> tuple[Message, Message]:
     """The instructions, and the question with the cards of the variables. Windows are tokens.
 
-    ``rules``: what the session refuses, one line.
+    ``form``: see `Task`. ``rules``: what the session refuses, one line. ``tools``: as `Tools.cards`.
     """
     instructions = Template(text("root")).substitute(
         recursion=text("recursion") if recursive else "",
@@ -96,8 +98,12 @@ def opening(
     )
     return (
         say("system", instructions.strip(), notes),
-        say("user", f"Question:\n{query}", _cards(variables), left_line(left)),
+        say("user", f"Question:\n{query}", _form(form), _cards(variables), _tools(tools or {}), left_line(left)),
     )
+
+
+def _form(form: str) -> str:
+    return f"The answer must be {form}. Submit the value itself, not a text of it." if form else ""
 
 
 def _cards(variables: Sequence[Variable]) -> str:
@@ -113,6 +119,13 @@ def _cards(variables: Sequence[Variable]) -> str:
     if not alone and all(variable.name != "context" for variable in variables):
         lines.append("`context` is a dict of them by name.")
     return "\n".join(lines)
+
+
+def _tools(cards: Mapping[str, str]) -> str:
+    if not cards:
+        return ""
+    head = "The user's functions, which your code can call (JSON values in and out; a failure raises SubCallError):"
+    return "\n".join([head, *(f"- {card}" for card in cards.values())])
 
 
 def fold(opened: Sequence[Message], exchanges: Sequence[Exchange], folded: int, limit: int) -> int:

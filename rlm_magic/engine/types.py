@@ -118,7 +118,11 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One reply of a model. ``retries`` holds one line per attempt that failed before it."""
+    """One reply of a model.
+
+    ``retries`` holds one line per attempt that failed before it; ``saved`` is what it used when it was first asked for,
+    where that was not paid again.
+    """
 
     text: str
     usage: Usage
@@ -126,6 +130,7 @@ class Completion:
     finish_reason: str = "stop"
     reasoning: str = ""
     retries: tuple[str, ...] = ()
+    saved: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,24 +173,30 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A question for one RLM. Without variables there is no context."""
+    """A question for one RLM. Without variables there is no context.
+
+    ``form`` says what the answer must be, in words that follow "The answer must be"; empty: as the model likes.
+    """
 
     query: str
     variables: tuple[Variable, ...] = ()
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SubCall:
-    """What a cell asked for: one prompt, or a batch of them.
+    """What a cell asked for: one prompt, or a batch of them, or a call of a tool.
 
-    ``op`` is "llm" for plain models, "rlm" for a sub-RLM each; ``contexts`` is as long as ``prompts``.
+    ``op`` is "llm" for plain models, "rlm" for a sub-RLM each; ``contexts`` is as long as ``prompts``. It is "tool" for
+    the user's function named ``tool``: its one prompt is the JSON text of its `Arguments`, the reply's text JSON too.
     """
 
-    op: Literal["llm", "rlm"]
+    op: Literal["llm", "rlm", "tool"]
     prompts: tuple[str, ...]
     contexts: tuple[Variable | None, ...]
     model: str | None = None
     batch: bool = False
+    tool: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ def run(
     script: Any,
     *,
     query: str = "How many?",
+    form: str = "",
     variables: tuple[Variable, ...] = (DOCS,),
     journal: MemoryJournal | None = None,
     **options: Any,
@@ -58,7 +59,7 @@ def run(
     journal = journal or MemoryJournal()
     limits = options.pop("limits", {})
     harness = fake_harness(model, journal=journal, limits=Limits(**limits), **options)
-    answer = asyncio.run(solve(Task(query, variables), harness))
+    answer = asyncio.run(solve(Task(query, variables, form), harness))
     check_record(journal)
     return Ran(answer, journal, model)
 

@@ -170,12 +170,31 @@ def test_an_answer_that_fails_the_check_gets_one_repair() -> None:
     ran = run([code("FINAL(docs)"), code("FINAL(3)")], check=check)
     assert ran.answer.value == 3
     assert "Your answer was not accepted: it is not an int." in ran.last_prompt()
-    assert asked == ["one two three"]
+    assert asked == ["one two three", 3]
 
 
-def test_a_second_failing_answer_is_left_to_the_caller() -> None:
+def test_an_answer_that_fails_the_check_again_ends_the_run_and_is_kept() -> None:
     ran = run([code("FINAL(docs)"), code("FINAL('still text')")], check=lambda value: "it is not an int")
-    assert ran.answer.value == "still text"
+    assert (ran.answer.outcome, ran.answer.value) == ("failed", "still text")
+    assert ran.answer.reason == "the answer was not accepted twice: it is not an int"
+
+
+def test_a_last_answer_is_checked_and_not_passed_off_as_one() -> None:
+    ran = run([LOOK, "about three"], limits={"turns": 1}, check=lambda value: "it is not an int")
+    assert ran.answer.outcome == "limit"
+    assert "the last answer is not as asked: it is not an int" in ran.answer.reason
+
+
+def test_the_form_of_the_answer_is_said_with_the_question() -> None:
+    ran = run([code("FINAL(len(docs))")], form="an integer")
+    assert "Question:\nHow many?\n\nThe answer must be an integer." in ran.last_prompt()
+
+
+def test_a_sub_rlm_answers_as_it_likes() -> None:
+    model = ScriptedModel([code("FINAL(len(rlm_query('sub', context=docs)))"), code("FINAL(context)")])
+    ran = run(model, form="an integer", limits={"depth": 2}, check=lambda v: "" if isinstance(v, int) else "no int")
+    assert ran.answer.value == len("one two three")
+    assert "an integer" not in ran.last_prompt()
 
 
 # --- limits

@@ -219,7 +219,7 @@ The unfinished answer so far:
 a draft
 
 No more code can be run: turns=1 is used up.
-From what the conversation shows, give the best final answer to the question now. Reply with the answer alone, as plain text: no code, no explanation. If what was found does not settle it, answer as far as it goes.\
+From what the conversation shows, give the best final answer to the question now. Reply with the answer alone, as plain text, or as JSON if a form was asked for: no code, no explanation. If what was found does not settle it, answer as far as it goes.\
 """)
 
 
