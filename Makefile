@@ -105,4 +105,3 @@ FUZZED := tests/engine/test_parse.py tests/edges/trace/test_reader.py tests/faul
 
 fuzz: .make/dev
 	$(BIN)/python -m pytest -q $(PARALLEL) --hypothesis-profile=fuzz --timeout=3600 $(FUZZED)
-	RLM_FUZZ=1 $(BIN)/python -m pytest -q -s tests/faults/test_ctrl_c.py

@@ -56,6 +56,7 @@ def _set_up(library: Any) -> Any:
     library.disable_hf_tokenizer_download = True
     library.telemetry = False
     warnings.filterwarnings("ignore", r"Item '.*' on TypedDict class", UserWarning)  # of litellm's types, to no one
+    warnings.filterwarnings("ignore", r"coroutine '\w+\.acompletion\w*' was never awaited", RuntimeWarning)  # cancelled
     logger = logging.getLogger("LiteLLM")
     if not any(isinstance(present, RedactingFilter) for present in logger.filters):
         logger.addFilter(RedactingFilter())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -53,6 +54,25 @@ def test_cancelling_closes_every_connection_and_sends_nothing_more(serve, provid
 
     run(stop())
     assert len(server.requests) == 4
+
+
+def test_calls_that_are_cancelled_before_they_are_sent_end_without_a_word(serve):
+    """litellm makes a coroutine on another thread, and nobody awaits it once the call is cancelled."""
+    model = build(serve("ok"))
+
+    async def cancel_after(steps: int) -> None:
+        call = asyncio.create_task(model.complete([Message("user", "?")], max_tokens=9))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+
+    async def cancel() -> None:
+        for steps in range(60):
+            await cancel_after(steps)
+
+    run(cancel())
+    gc.collect()
 
 
 def test_a_local_server_is_tried_with_four_at_once(serve):
