@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
+from .engine.budget import LEAST_OUTPUT
 from .engine.errors import InputError
 from .engine.ports import Model
 from .engine.types import Limits
@@ -37,13 +38,13 @@ class Settings:
 
     ``model`` and ``sub_model`` are litellm names or objects with the `Model` port; None: the environment's RLM_MODEL
     and RLM_SUB_MODEL, then the offline policy where no provider key is set. ``model_options`` go to litellm as they
-    are. ``kernel`` names a kernelspec; None: this Python. ``tools`` are functions that the model's code may call.
-    ``session`` keeps its variables for the next question. ``cache`` and ``cassette`` say where replies are kept.
-    ``model_notes``: advice for models, by a pattern of their names. ``runs_dir``: where the records go; None: Jupyter's
-    data directory.
+    are, but for ``max_tokens``, which every reply may then have. ``kernel`` names a kernelspec; None: this Python.
+    ``tools`` are functions that the model's code may call. ``session`` keeps its variables for the next question.
+    ``cache`` and ``cassette`` say where replies are kept. ``model_notes``: advice for models, by a pattern of their
+    names. ``runs_dir``: where the records go; None: Jupyter's data directory.
 
     Raises:
-        InputError: an unknown sandbox or cache.
+        InputError: an unknown sandbox or cache, or a ``max_tokens`` that is too small for an answer.
     """
 
     model: str | Model | None = None
@@ -66,6 +67,16 @@ class Settings:
         for name, value, known in (("sandbox", self.sandbox, SANDBOXES), ("cache", self.cache, CACHES)):
             if value not in known:
                 raise InputError(f"{name}={value!r} is not known: give {did_you_mean(value, known)}")
+        tokens: Any = self.reply_tokens
+        if tokens is not None and (not isinstance(tokens, int) or tokens < LEAST_OUTPUT):
+            raise InputError(
+                f"model option max_tokens={tokens!r} is not a number of tokens: give {LEAST_OUTPUT} or more"
+            )
+
+    @property
+    def reply_tokens(self) -> int | None:
+        """Tokens that one reply may have; None: as many as usual."""
+        return (self.model_options or {}).get("max_tokens")
 
     def models(self) -> tuple[Model, Model]:
         """The root model and the sub-model, opened.
@@ -87,7 +98,8 @@ class Settings:
             api_base=self.api_base,
             api_key=self.api_key,
             api_key_env=self.api_key_env,
-            options=self.model_options,
+            options={k: v for k, v in (self.model_options or {}).items() if k != "max_tokens"},
+            notes=self.model_notes,
         )
 
 

@@ -186,7 +186,7 @@ class CellCalls:
         harness, recorder = self._harness, self._harness.recorder
         number = harness.replies.number(parent, "llm", request.digest, index=index, label=prompt)
         node = recorder.upcoming(parent, number)
-        ticket = await reserve(harness, "llm", node, request, min(SUB_OUTPUT, room))
+        ticket = await reserve(harness, "llm", node, request, harness.output(SUB_OUTPUT, room))
         fields: dict[str, Any] = {"label": prompt, "child": number, "request": request.digest}
         with opened(recorder, parent, "llm", depth=self._place.depth + 1, **fields) as span:
             completion = await send(harness, span.node, request, ticket)

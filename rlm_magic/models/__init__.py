@@ -12,6 +12,7 @@ from ..engine.errors import InputError
 from ..engine.ports import Model
 from .catalog import configured_providers, known_models
 from .library import close_connections, litellm, preload
+from .notes import find_notes
 from .redact import redact
 
 __all__ = ["close_connections", "configured_providers", "known_models", "open_model", "preload", "redact"]
@@ -27,6 +28,7 @@ def open_model(
     api_key_env: str | None = None,
     options: Mapping[str, Any] | None = None,
     timeout: float | None = None,
+    notes: Mapping[str, str] | None = None,
 ) -> Model:
     """Open a model by its litellm name, or ``rlm-offline/policy`` and ``rlm-offline/reader``.
 
@@ -38,13 +40,20 @@ def open_model(
         api_key_env: the environment variable that holds the key; None: the provider's own.
         options: passed to litellm as they are, such as temperature or reasoning_effort.
         timeout: seconds for one reply.
+        notes: the user's own advice for models; see `find_notes`.
 
     Raises:
         InputError: an unknown name, an option that is not the user's to set, or no key where one is needed.
     """
     if name.split("/")[0] == _OFFLINE:
         return _open_offline(name)
-    return _open_litellm(name, api_base, api_key, api_key_env, options, timeout)
+    from .litellm_model import TIMEOUT, LiteLLMModel, checked_options
+    from .route import find_route
+
+    library = litellm()
+    route = find_route(library, name, api_base, api_key, api_key_env)
+    given, advice = checked_options(options, route), "\n".join(find_notes(name, notes).values())
+    return LiteLLMModel(library, route, options=given, timeout=timeout or TIMEOUT, notes=advice)
 
 
 def _open_offline(name: str) -> Model:
@@ -54,21 +63,3 @@ def _open_offline(name: str) -> Model:
     if name not in models:
         raise InputError(f"model {name!r} is not known: the offline ones are {' and '.join(models)}")
     return models[name]()
-
-
-def _open_litellm(
-    name: str,
-    api_base: str | None,
-    api_key: str | None,
-    api_key_env: str | None,
-    options: Mapping[str, Any] | None,
-    timeout: float | None,
-) -> Model:
-    from .listing import find_listing
-    from .litellm_model import TIMEOUT, LiteLLMModel, checked_options
-    from .route import find_route
-
-    library = litellm()
-    route = find_route(library, name, api_base, api_key, api_key_env)
-    given = checked_options(options, route)
-    return LiteLLMModel(library, route, find_listing(library, route, given), options=given, timeout=timeout or TIMEOUT)

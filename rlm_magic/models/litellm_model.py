@@ -12,7 +12,7 @@ from typing import Any
 from ..engine.errors import EmptyReply, InputError, ModelError
 from ..engine.types import Completion, Message, Price, Usage
 from .failures import Asked, Failure, classify
-from .listing import Listing
+from .listing import find_listing
 from .redact import remember_options
 from .reply import is_counted, read_reply
 from .route import OLLAMA, Route
@@ -51,29 +51,28 @@ class LiteLLMModel:
     ``sleep``, ``chance`` (0 to 1) and ``now`` (seconds since the epoch) are what waiting between attempts depends on.
     """
 
-    notes = ""
-
     def __init__(
         self,
         library: Any,
         route: Route,
-        listing: Listing,
         *,
         options: Mapping[str, Any],
         timeout: float = TIMEOUT,
+        notes: str = "",
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._library = library
         self._route = route
-        self._options = {**options, "num_ctx": listing.window} if route.provider in OLLAMA else options
         self._timeout = timeout
         self._sleep = sleep
         self._chance = chance
         self._now = now
         self._throttle = throttle_of(route.provider, route.server, local=route.local)
-        self.listing = listing
+        self.notes = notes
+        self.listing = listing = find_listing(library, route, options)
+        self._options = {**options, "num_ctx": listing.window} if route.provider in OLLAMA else options
 
     @property
     def name(self) -> str:

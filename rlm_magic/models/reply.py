@@ -36,10 +36,11 @@ def read_reply(response: Any, name: str, messages: Sequence[Message], max_tokens
 def _why_empty(name: str, finish_reason: str, reasoning: str, max_tokens: int) -> str:
     if finish_reason != "length":
         return f"{name}: the reply is empty (finish_reason={finish_reason})"
-    spent = "were spent on reasoning" if reasoning else "ran out before any text"
+    spent = "went into thinking" if reasoning else "ran out before any text"
+    more = f"--model-options '{{\"max_tokens\": {4 * max_tokens}}}'"
     return (
-        f"{name}: the reply is empty (finish_reason=length): its max_tokens={max_tokens} {spent}; "
-        "lower reasoning_effort in the model options, or use a model that thinks less"
+        f"{name}: the reply is empty (finish_reason=length): all of its {max_tokens:,} output tokens {spent}: "
+        f"raise them with {more}, or lower reasoning_effort"
     )
 
 

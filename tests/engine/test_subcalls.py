@@ -154,6 +154,20 @@ def test_an_empty_reply_fails_its_item() -> None:
     assert ran.answer.value == ["Error: scripted answered nothing (stop)"]
 
 
+def test_replies_have_the_length_that_was_asked_for_up_to_what_the_window_leaves() -> None:
+    root = ScriptedModel(["no code", code("llm_query(docs)", "FINAL(docs)")])
+    sub = ScriptedModel(lambda _: "yes", window=9_000)
+    run(root, sub_model=sub, reply_tokens=30_000)
+    assert root.max_tokens == [30_000, 30_000]
+    assert 8_000 < sub.max_tokens[0] < 9_000
+
+
+def test_a_last_answer_has_that_length_too() -> None:
+    root = ScriptedModel(["no code", "three"])
+    assert run(root, reply_tokens=30_000, limits={"turns": 1}).answer.outcome == "forced"
+    assert root.max_tokens == [30_000, 30_000]
+
+
 def test_a_thought_of_a_sub_model_is_no_part_of_its_reply() -> None:
     assert run(answering(code("FINAL(llm_query(docs))"), sub=lambda _: "<think>hm</think>yes")).answer.value == "yes"
 

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from rlm_magic.engine.types import Completion, Message
 from rlm_magic.models import close_connections
 from rlm_magic.models.library import litellm
-from rlm_magic.models.listing import find_listing
 from rlm_magic.models.litellm_model import LiteLLMModel, checked_options
 from rlm_magic.models.route import find_route
 from tests.server import OpenAIServer
@@ -40,7 +39,7 @@ def build(
     route = find_route(library, name, server.url, key, None)
     given = checked_options(options, route)
     waiting = {"sleep": Waits(), "chance": lambda: 0.5, **waiting}
-    return LiteLLMModel(library, route, find_listing(library, route, given), options=given, timeout=timeout, **waiting)
+    return LiteLLMModel(library, route, options=given, timeout=timeout, **waiting)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

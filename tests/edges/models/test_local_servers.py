@@ -175,7 +175,7 @@ def test_a_thought_is_kept_apart_and_one_without_end_is_named(serve, name):
     model = open_model(name, api_base=root(server) if "ollama" in name else server.url)
     completion = ask(model, "short")
     assert (completion.text, completion.reasoning) == ("```repl\nx\n```", "hm")
-    with pytest.raises(EmptyReply, match=r"max_tokens=100 were spent on reasoning"):
+    with pytest.raises(EmptyReply, match=r"all of its 100 output tokens went into thinking"):
         ask(model, "long")
 
 

@@ -11,6 +11,7 @@ import pytest
 from rlm_magic.engine.errors import InputError
 from rlm_magic.models import configured_providers, known_models, open_model
 from rlm_magic.models.library import litellm
+from rlm_magic.models.notes import find_notes
 
 from .helpers import ask
 
@@ -148,6 +149,34 @@ def test_ollamas_window_is_what_we_ask_it_for():
     assert open_model("ollama_chat/qwen3", options={"num_ctx": 65_536}).window == 65_536
     with pytest.raises(InputError, match="num_ctx='large' is not a number of tokens"):
         open_model("ollama_chat/qwen3", options={"num_ctx": "large"})
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "patterns"),
+    [
+        ("openai/gpt-5", None, []),
+        ("openrouter/qwen/qwen3-coder", None, ["*qwen*"]),
+        ("ollama_chat/Qwen3-235B-Thinking", None, ["*qwen*", "*thinking*"]),
+        (
+            "openai/gpt-5",
+            {"openai/*": "Be brief.", "*GPT-5": "Be kind.", "gemini/*": "Be long."},
+            ["openai/*", "*GPT-5"],
+        ),
+        ("openai/qwen3", {"*qwen*": "Go on.", "openai/qwen[0-9]": "Now."}, ["*qwen*", "openai/qwen[0-9]"]),
+        ("openai/qwen3", {"*qwen*": ""}, []),
+    ],
+)
+def test_notes_for_a_model_are_those_whose_pattern_fits_its_name(name, own, patterns):
+    notes = find_notes(name, own)
+    assert list(notes) == patterns
+    assert all(notes[pattern] == text for pattern, text in (own or {}).items() if pattern in notes)
+    assert open_model(name, api_base=LOCAL, notes=own).notes == "\n".join(notes.values())
+
+
+@pytest.mark.parametrize("own", [{"*": 3}, {3: "text"}, {"*": None}])
+def test_a_note_that_is_no_text(own):
+    with pytest.raises(InputError, match=r"^model_notes: .* is not a pattern and a text such as"):
+        find_notes("openai/gpt-5", own)
 
 
 def test_the_offline_models():

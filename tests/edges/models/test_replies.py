@@ -88,7 +88,10 @@ def test_an_empty_reply_names_its_finish_reason(serve, text):
     ],
 )
 def test_reasoning_that_used_up_the_output_says_what_to_do(serve, reply):
-    with pytest.raises(EmptyReply, match=r"max_tokens=100 were spent on reasoning; lower reasoning_effort"):
+    line = (
+        r"all of its 100 output tokens went into thinking: raise them with --model-options '{\"max_tokens\": 400}', or"
+    )
+    with pytest.raises(EmptyReply, match=line):
         ask(build(serve(reply)))
 
 
