@@ -19,6 +19,7 @@ from typing import Any, cast
 
 from .engine.errors import BindingError
 from .engine.types import CellError, CellResult, Change, Finish, Json, SubCall, SubReply, ValueFile, Variable
+from .guest.search import Search
 
 RESERVED = (
     "answer",
@@ -31,6 +32,7 @@ RESERVED = (
     "llm_query_batched",
     "rlm_query",
     "rlm_query_batched",
+    "search",
 )
 FILE = "<cell>"
 
@@ -88,6 +90,7 @@ class FakeGuest:
         self._history: list[str] = []
         self._output = io.StringIO()
         self._context = bound.get("context", next(iter(bound.values())) if len(bound) == 1 else dict(bound) or None)
+        self._search = Search(lambda: self._context)
         names = {**vars(builtins), "SubCallError": SubCallError, "print": self._print, "input": _no_input}
         self.names: dict[str, Any] = {"__builtins__": names, "__name__": "__main__", **bound}
 
@@ -125,6 +128,7 @@ class FakeGuest:
             FINAL=self._final,
             FINAL_VAR=self._final_var,
             SHOW_VARS=self._show_vars,
+            search=self._search.search,
         )
 
     def _execute(self, code: str) -> None:

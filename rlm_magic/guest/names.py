@@ -15,6 +15,7 @@ RESERVED = (
     "llm_query_batched",
     "rlm_query",
     "rlm_query_batched",
+    "search",
 )
 
 # Set in the environment of a subkernel, and so of everything that its code starts.

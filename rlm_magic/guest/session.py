@@ -13,6 +13,7 @@ from .crossing import cross, is_plain
 from .failures import failure
 from .frames import Frame
 from .output import HeadTail, Stream
+from .search import Search
 
 MAX_RICH = 16
 # bytes as JSON: it shares its frame with the output
@@ -36,6 +37,7 @@ class Session:
         self._send = send
         self._calls: Optional[Calls] = None
         self._bound: Dict[str, object] = {}
+        self._search = Search(self._context)
         self._answer: Dict[str, Any] = {"content": "", "ready": False}
         self._history: List[str] = []
         self._cell: Optional[str] = None
@@ -113,6 +115,7 @@ class Session:
             "FINAL_VAR": self._final_var,
             "SHOW_VARS": self._show_vars,
             "context": self._context(),
+            "search": self._search.search,
         }
         if self._calls is not None:
             reserved.update(self._calls.names())

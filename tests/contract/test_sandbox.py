@@ -146,6 +146,23 @@ def test_text_is_bound_exactly(open_sandbox: OpenSandbox, tmp_path: Path) -> Non
     assert f"{value!a} True" in result.output
 
 
+def test_search_finds_the_passages_of_the_context(open_sandbox: OpenSandbox, tmp_path: Path) -> None:
+    value = "\n\n".join([f"Paragraph {n}. " + "Nothing of note. " * 30 for n in range(20)] + ["The *needle* is here."])
+    found, absent, other, own = run_cells(
+        open_sandbox,
+        "best = search('NEEDLE')[0]\nprint(best['text'][-21:], context[best['start']:best['end']] == best['text'])",
+        "search('haystack')",
+        "[hit['where'] for hit in search('b', over=['a', 'b', 'a'])]",
+        "search = None\nprint(SHOW_VARS())",
+        variables=[text("report", value, tmp_path)],
+    )
+    assert found.output == "The *needle* is here. True\n"
+    assert absent.output == "[]\n"
+    assert other.output == "[1]\n"
+    assert "search" not in own.output
+    assert own.changes == ()
+
+
 def test_reserved_names_are_restored_before_each_cell(open_sandbox: OpenSandbox, tmp_path: Path) -> None:
     spoil = "context = answer = history = 1\nllm_query = llm_query_batched = rlm_query = FINAL = SHOW_VARS = None"
     use = (
