@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import keyword
+import os
 import shlex
 import sys
 from collections.abc import Callable, Generator, Mapping
@@ -25,6 +26,7 @@ from .display import has_live_view, screen_of
 from .engine.errors import BindingError, InputError, RLMError
 from .engine.types import Limits
 from .handle import Handle
+from .models import configured_providers, preload
 from .options import OPTIONS, Options, with_options
 from .result import Result
 from .resuming import Recording
@@ -254,3 +256,5 @@ def register(shell: InteractiveShell) -> None:
         serve_bodies(kernel.comm_manager, magics.bodies)
     shell.input_transformers_cleanup.append(_cell_instead_of_line)
     install_completer(shell)
+    if os.environ.get("RLM_MODEL") or configured_providers(os.environ):
+        preload()

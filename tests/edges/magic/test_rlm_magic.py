@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from rlm_magic.magic import RunEnded
 from rlm_magic.result import Result
+from tests.edges.conftest import PROVIDER_KEYS
 from tests.server import OpenAIServer, Reply, Request, error, route
 
 SUBMIT = "FINAL({})"
@@ -176,3 +180,20 @@ def test_options_are_documented_where_ipython_shows_help(shell: InteractiveShell
 def test_an_unknown_run_is_refused_with_the_nearest(shell: InteractiveShell) -> None:
     with pytest.raises(UsageError, match="no runs are recorded"):
         shell.run_line_magic("rlm", "show nosuch")
+
+
+@pytest.mark.parametrize(("key", "imported"), [({"OPENAI_API_KEY": "sk-abcdefgh"}, True), ({}, False)])
+def test_the_models_library_is_imported_beside_the_first_cells_where_a_key_is_set(
+    key: dict[str, str], imported: bool, tmp_path: Path
+) -> None:
+    program = (
+        "import sys, threading\n"
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "InteractiveShell.instance().run_line_magic('load_ext', 'rlm_magic')\n"
+        "[each.join() for each in threading.enumerate() if each.name == 'rlm-import-litellm']\n"
+        "print('litellm' in sys.modules)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in PROVIDER_KEYS}
+    environment |= {"IPYTHONDIR": str(tmp_path), **key}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=100)
+    assert (done.stdout, done.stderr) == (f"{imported}\n", "")
