@@ -21,6 +21,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
   autoStart: true,
   optional: [ICommandPalette],
   activate(app: JupyterFrontEnd, palette: ICommandPalette | null) {
+    shared.renderer = true; // not in mime.ts, which JupyterLab loads even where the extension is disabled
     app.docRegistry.addWidgetExtension("Notebook", {
       createNew: (panel) => {
         if (isNotebook(panel)) watchProse(panel);

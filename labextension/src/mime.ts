@@ -9,8 +9,6 @@ import { type Reading, readJournal, readRecord } from "./view/record";
 import { savedRun } from "./view/run";
 import { App } from "./view/ui/App";
 
-shared.renderer = true;
-
 class RunRenderer extends Widget implements IRenderMime.IRenderer {
   constructor(
     private readonly mime: string,

@@ -21,8 +21,8 @@ TAGS = ("div", "details", "summary", "ul", "li", "span", "b", "p", "pre", "code"
 ROW_SHARE = 0.5  # of the room, for rows; the rest is for what they open
 AROUND = 180  # bytes of a row's list, and of what stands there for what is left out
 MARGIN = 2048  # bytes for what is around the tree
-NOT_EMBEDDED = '<p class="rlm-note">Not embedded: the record has a size limit.</p>'
-SEPARATOR = '<span class="rlm-sep"> · </span>'  # for readers without the style
+NOT_EMBEDDED = '<p class="run-note">Not embedded: the record has a size limit.</p>'
+SEPARATOR = '<span class="run-sep"> · </span>'  # for readers without the style
 OPEN_STATUSES = ("answered", "forced")
 
 
@@ -30,22 +30,23 @@ def html(tree: Tree, *, room: int, body: int, alive: bool = False) -> str:
     """The record in at most ``room`` bytes, each text in at most ``body`` characters."""
     head = "".join(_head(tree))
     # front ends typeset "$…$" in HTML outputs unless one of these classes is around it
-    start = f'<div class="rlm tex2jax_ignore mathjax_ignore"><style>{style()}</style>{head}'
+    start = f'<div class="rlm-record tex2jax_ignore mathjax_ignore"><style>{style()}</style>{head}'
     room -= size_of(start) + MARGIN
     return f"{start}{_Tree(tree, alive, room, body).html()}</div>"
 
 
 @cache
 def style() -> str:
+    """Its class names are not the live view's (``rlm-…``): in a plain JupyterLab both stand in one page."""
     return (files("rlm_magic.view") / "record.css").read_text("utf-8")
 
 
 def _head(tree: Tree) -> Iterator[str]:
     answer, why = answer_text(tree), reason(tree)
     if answer:
-        yield f'<pre class="rlm-answer">{escape(answer)}</pre>'
+        yield f'<pre class="run-answer">{escape(answer)}</pre>'
     if why:
-        yield f'<p class="rlm-why">{escape(why)}</p>'
+        yield f'<p class="run-why">{escape(why)}</p>'
 
 
 class _Tree:
@@ -61,7 +62,7 @@ class _Tree:
 
     def html(self) -> str:
         root = self._tree.root
-        line = f'<span class="rlm-row">{escape(status_line(self._tree, alive=self._alive))}</span>'
+        line = f'<span class="run-row">{escape(status_line(self._tree, alive=self._alive))}</span>'
         if root is None or root.id not in self._rows:
             return f"<p>{line}</p>"
         ended_well = root.fields.get("outcome") in OPEN_STATUSES
@@ -79,7 +80,7 @@ class _Tree:
             else:
                 left += 1
         if left:
-            yield f'<li class="rlm-note">… {left:,} more, not embedded</li>'
+            yield f'<li class="run-note">… {left:,} more, not embedded</li>'
         yield "</ul></details>"
 
     def _row(self, node: Node) -> str:
@@ -94,7 +95,7 @@ class _Tree:
 
     def _part(self, part: Part) -> str:
         if part.text is None:
-            return f'<p class="rlm-part">{escape(part.title)}</p>'
+            return f'<p class="run-part">{escape(part.title)}</p>'
         text = shorten(clean(shorten(part.text, 8 * self._body)), self._body).strip("\n")
         shown = highlighted(text) if part.python else escape(text)
         pre = f"<pre><code>{shown}</code></pre>"
@@ -102,7 +103,7 @@ class _Tree:
         if part.folded:
             size = plural(len(part.text), "character")
             return f"<details><summary>{title} · {size}</summary>{pre}</details>"
-        return f'<p class="rlm-part">{title}</p>{pre}'
+        return f'<p class="run-part">{title}</p>{pre}'
 
 
 def _row_size(row: str) -> int:
@@ -110,10 +111,10 @@ def _row_size(row: str) -> int:
 
 
 def _row(row: Row) -> str:
-    word = "" if row.status == "ok" else f' <span class="rlm-word rlm-{row.status}">{row.status}</span>'
+    word = "" if row.status == "ok" else f' <span class="run-word run-{row.status}">{row.status}</span>'
     figures = ((f"{row.tokens} tokens" if row.tokens else ""), row.cost, row.time)
-    numbers = "".join(f'<span class="rlm-n">{SEPARATOR if text else ""}{escape(text)}</span>' for text in figures)
+    numbers = "".join(f'<span class="run-n">{SEPARATOR if text else ""}{escape(text)}</span>' for text in figures)
     return (
-        f'<span class="rlm-row"><span class="rlm-glyph rlm-{row.status}">{row.glyph}</span> '
-        f'<span class="rlm-name"><b>{escape(row.kind)}</b> {escape(row.title)}</span>{word}{numbers}</span>'
+        f'<span class="run-row"><span class="run-glyph run-{row.status}">{row.glyph}</span> '
+        f'<span class="run-name"><b>{escape(row.kind)}</b> {escape(row.title)}</span>{word}{numbers}</span>'
     )

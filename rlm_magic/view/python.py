@@ -13,11 +13,11 @@ CLASSES = ((Keyword, "k"), (String, "s"), (Number, "m"), (Comment, "c"), (Name.B
 
 
 def highlighted(code: str) -> str:
-    """The code, escaped, its tokens in ``<span class="rlm-…">``."""
+    """The code, escaped, its tokens in ``<span class="run-…">``."""
     return escape(code) if len(code) > LONGEST else "".join(_spans(code))
 
 
 def _spans(code: str) -> Iterator[str]:
     for kind, text in PythonLexer(stripnl=False, ensurenl=False).get_tokens(code):
         name = next((name for parent, name in CLASSES if kind in parent), None)
-        yield f'<span class="rlm-{name}">{escape(text)}</span>' if name else escape(text)
+        yield f'<span class="run-{name}">{escape(text)}</span>' if name else escape(text)

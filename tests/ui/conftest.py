@@ -93,10 +93,13 @@ def quiet_settings(folder: Path) -> None:
     (plugin / "notification.jupyterlab-settings").write_text(off)
 
 
-def without_extension(folder: Path) -> None:
-    """As where `rlm_magic` is installed for the kernel alone."""
+def extensions_but_ours(folder: Path) -> Path:
+    """The installed extensions, as where `rlm_magic` is there for the kernel alone."""
     folder.mkdir(parents=True)
-    (folder / "page_config.json").write_text('{"disabledExtensions": {"rlm-magic": true}}')
+    for extension in Path(sys.prefix, "share", "jupyter", "labextensions").iterdir():
+        if extension.name != "rlm-magic":
+            (folder / extension.name).symlink_to(extension)
+    return folder
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -107,7 +110,7 @@ def environment(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def serve(home: Path) -> Iterator[Lab]:
+def serve(home: Path, *options: str) -> Iterator[Lab]:
     """JupyterLab and Notebook 7 from one server, with its settings and data below ``home``."""
     shutil.copytree(NOTEBOOKS, home / "notebooks")
     quiet_settings(home / "settings")
@@ -121,7 +124,7 @@ def serve(home: Path) -> Iterator[Lab]:
         "--JupyterNotebookApp.expose_app_in_browser=True",
     ]
     with open(home / "lab.log", "wb") as log:
-        process = subprocess.Popen([*command, *settings], env=environment(home), stdout=log, stderr=log)
+        process = subprocess.Popen([*command, *settings, *options], env=environment(home), stdout=log, stderr=log)
         try:
             wait_until_up(url, process)
             yield Lab(url, home)
@@ -151,8 +154,8 @@ def either(request: pytest.FixtureRequest) -> Lab:
 def plain_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """JupyterLab without our extension."""
     home = tmp_path_factory.mktemp("plain")
-    without_extension(home / "config" / "labconfig")
-    with serve(home) as server:
+    extensions = extensions_but_ours(home / "labextensions")
+    with serve(home, f"--LabApp.labextensions_path={extensions}") as server:
         yield server
 
 

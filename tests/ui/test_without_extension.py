@@ -36,7 +36,7 @@ def counting(request: Request) -> Reply:
 def answered(page: Any, lab: Any, name: str) -> Notebook:
     """A notebook with a run that was stepped through and has ended, saved."""
     with OpenAIServer(route({"root": counting, "sub": lambda request: "three"})) as server:
-        notebook = Notebook(page, lab, name, LOAD, ask(server, "--step"))
+        notebook = Notebook(page, lab, name, LOAD, ask(server, "--step"), "'the cell above has ended'")
         notebook.run(0)
         notebook.start(1)
         person = Person(page)
@@ -44,8 +44,7 @@ def answered(page: Any, lab: Any, name: str) -> Notebook:
         person.press("Run")
         person.wait_before_batch("0.1.1.1")
         person.press("Run")
-        page.get_by_text("answered").first.wait_for()
-        notebook.wait_idle()
+        notebook.run(2)
         notebook.save()
     return notebook
 
@@ -58,6 +57,10 @@ def look_through(record: Any) -> None:
     assert [text for text in TOLD if text not in shown] == []
 
 
+def left_of(page: Any, part: str) -> float:
+    return page.locator(part).first.bounding_box()["x"]
+
+
 def html_outputs(path: Path) -> list[str]:
     outputs = nbformat.read(path, as_version=4).cells[1].outputs
     return [output.data["text/html"] for output in outputs if "text/html" in output.get("data", {})]
@@ -66,6 +69,8 @@ def html_outputs(path: Path) -> list[str]:
 def test_a_plain_lab_shows_the_live_view_and_keeps_a_record_without_script(page: Any, plain_lab: Any) -> None:
     notebook = answered(page, plain_lab, "plain.ipynb")
     assert page.evaluate("window.jupyterapp.hasPlugin('rlm-magic:lab')") is False
+    Person(page).tree.get_by_role("treeitem").filter(has_text="say it again").wait_for()
+    assert left_of(page, ".rlm-row .rlm-time") == left_of(page, ".rlm-columns .rlm-time"), "styles do not mix"
     assert Trace(plain_lab).paused() == ["0.1.1", "0.1.1.1"]
     look_through(page.locator(".jp-RenderedHTMLCommon"))
     [html] = html_outputs(notebook.path)

@@ -32,7 +32,7 @@ def test_a_hostile_record_is_inert(tmp_path: Path) -> None:
         page.goto(page_file.as_uri())
         page.wait_for_load_state("networkidle")
         active = page.locator("script, img, svg, a, iframe, object, [onclick], [ontoggle], [style], [id]").count()
-        shown = page.locator("pre.rlm-answer").inner_text()
+        shown = page.locator("pre.run-answer").inner_text()
         browser.close()
     assert happened == [page_file.as_uri()]
     assert active == 0
