@@ -5,20 +5,21 @@ from __future__ import annotations
 import ast
 import builtins
 import io
-import math
+import json
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
-from datetime import date
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
 from .engine.errors import BindingError
 from .engine.types import CellError, CellResult, Change, Finish, Json, SubCall, SubReply, ValueFile, Variable
+from .guest.crossing import carry, cross
 from .guest.search import Search
 
 RESERVED = (
@@ -80,8 +81,10 @@ class FakeGuest:
         *,
         recursive: bool,
         window: int,
+        tools: Sequence[str] = (),
     ) -> None:
         self._call = call
+        self._tools: dict[str, object] = {name: partial(self._tool, name) for name in tools}
         self._recursive = recursive
         self._window = window
         self.interrupted = False
@@ -129,6 +132,7 @@ class FakeGuest:
             FINAL_VAR=self._final_var,
             SHOW_VARS=self._show_vars,
             search=self._search.search,
+            **self._tools,
         )
 
     def _execute(self, code: str) -> None:
@@ -168,13 +172,15 @@ class FakeGuest:
         if self._finish is None and "Final" in self.names:
             self._finish = _finish(self.names.pop("Final"), "Final")
         content = self._answer["content"]
-        return self._finish, None if content == "" else _crossed(content)[0]
+        return self._finish, None if content == "" else cross(content, sys.maxsize)[0]
 
     def _changes(self, before: dict[str, tuple[int, str]]) -> tuple[Change, ...]:
         return tuple(
             Change(name, type(value).__name__, _size(value), name not in before)
             for name, value in self.names.items()
-            if name not in RESERVED and not name.startswith("_") and before.get(name) != (id(value), _size(value))
+            if name not in (*RESERVED, *self._tools)
+            and not name.startswith("_")
+            and before.get(name) != (id(value), _size(value))
         )
 
     def _final(self, value: object) -> None:
@@ -188,7 +194,7 @@ class FakeGuest:
             self._finish = _finish(self.names[name], "FINAL_VAR")
 
     def _show_vars(self) -> str:
-        own = {k: v for k, v in self.names.items() if k not in RESERVED and not k.startswith("_")}
+        own = {k: v for k, v in self.names.items() if k not in (*RESERVED, *self._tools) and not k.startswith("_")}
         return "\n".join(f"{name}: {type(value).__name__} ({_size(value)})" for name, value in own.items())
 
     def llm_query(self, prompt: str, model: str | None = None) -> str:
@@ -207,13 +213,22 @@ class FakeGuest:
             raise ValueError(f"{len(prompts)} prompts but {len(contexts)} contexts: give one context for each prompt")
         return _all(self._ask("rlm", prompts, contexts or [None] * len(prompts), model, batch=True))
 
+    def _tool(self, name: str, *args: object, **kwargs: object) -> Any:
+        try:
+            arguments = carry({"args": args, "kwargs": kwargs})
+        except ValueError as error:
+            raise SubCallError(f"{name} cannot be called with this: {error}") from None
+        return json.loads(_one(self._replies(SubCall("tool", (arguments,), (None,), tool=name))))
+
     def _ask(
         self, op: Any, prompts: Sequence[str], contexts: Sequence[object], model: str | None, *, batch: bool
     ) -> list[SubReply]:
         if isinstance(prompts, str):
             raise TypeError("a batch takes a list of prompts, not one str")
         pairs = [self._with_context(str(p), c) for p, c in zip(prompts, contexts, strict=True)]
-        call = SubCall(op, tuple(p for p, _ in pairs), tuple(c for _, c in pairs), model, batch)
+        return self._replies(SubCall(op, tuple(p for p, _ in pairs), tuple(c for _, c in pairs), model, batch))
+
+    def _replies(self, call: SubCall) -> list[SubReply]:
         try:
             return self._call(call)
         except CancelledError:
@@ -269,26 +284,5 @@ def _cell_error(raised: BaseException) -> CellError:
 
 
 def _finish(value: object, via: Any) -> Finish:
-    crossed, notice = _crossed(value)
+    crossed, notice = cross(value, sys.maxsize)
     return Finish(crossed, via, notice)
-
-
-def _crossed(value: object) -> tuple[Json, str]:
-    """The value as JSON, and what that changed."""
-    notices: list[str] = []
-    return _cross(value, notices), "; ".join(notices)
-
-
-def _cross(value: Any, notices: list[str]) -> Json:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, dict):
-        return {str(key): _cross(item, notices) for key, item in cast("dict[Any, Any]", value).items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_cross(item, notices) for item in cast("list[Any]", value)]
-    if isinstance(value, date):
-        return value.isoformat()
-    notices.append(f"a {type(value).__name__} was turned into text")
-    return str(value)

@@ -70,14 +70,14 @@ async def _coroutine(handle: Handle, call: SubCall) -> list[SubReply]:
 class FakeSandbox:
     """One session of the model's code. A cell that cannot be interrupted is abandoned with its session.
 
-    ``recursive`` and ``window`` are as in `OpenSandbox`.
+    ``recursive`` and ``window`` are as in `OpenSandbox`; ``tools`` are names of functions that the code may call.
     """
 
     confinement = "not confined (fake)"
     rules = ""
 
-    def __init__(self, *, recursive: bool = False, window: int = 100_000) -> None:
-        self._new_guest = partial(FakeGuest, self._call, recursive=recursive, window=window)
+    def __init__(self, *, recursive: bool = False, window: int = 100_000, tools: Sequence[str] = ()) -> None:
+        self._new_guest = partial(FakeGuest, self._call, recursive=recursive, window=window, tools=tools)
         self._bound: dict[str, object] = {}
         self._cell: _Cell | None = None
         self._guest = self._new_guest({})
@@ -132,12 +132,12 @@ def _value(variable: Variable) -> object:
     return readers[file.format]()
 
 
-def fake_open_sandbox(opened: list[FakeSandbox] | None = None) -> OpenSandbox:
-    """An `OpenSandbox` of fakes; every one that it opens is added to ``opened``."""
+def fake_open_sandbox(opened: list[FakeSandbox] | None = None, tools: Sequence[str] = ()) -> OpenSandbox:
+    """An `OpenSandbox` of fakes, whose code may call ``tools``; every one that it opens is added to ``opened``."""
 
     @asynccontextmanager
     async def opening(recursive: bool, window: int) -> AsyncGenerator[FakeSandbox]:
-        sandbox = FakeSandbox(recursive=recursive, window=window)
+        sandbox = FakeSandbox(recursive=recursive, window=window, tools=tools)
         if opened is not None:
             opened.append(sandbox)
         yield sandbox

@@ -20,8 +20,9 @@ from ._fake_sandbox import FakeSandbox, fake_open_sandbox
 from .engine.budget import Budget
 from .engine.errors import JournalError, ModelError
 from .engine.events import Event
+from .engine.harness import NoTools
 from .engine.loop import Harness
-from .engine.ports import Journal, Observer
+from .engine.ports import Journal, Observer, Tools
 from .engine.recorder import Recorder
 from .engine.tree import Tree
 from .engine.types import Completion, Limits, Message, Price, Usage, Variable
@@ -132,14 +133,17 @@ def fake_harness(
     observers: Iterable[Observer] = (),
     limits: Limits | None = None,
     header: Mapping[str, Any] | None = None,
+    tools: Tools | None = None,
     **ports: Any,
 ) -> Harness:
     """A `Harness` whose sandbox is the fake one; ``ports`` replaces any other field of it."""
+    tools = tools or NoTools()
     recorder = Recorder(journal or MemoryJournal(), observers, time.monotonic)
     given: dict[str, Any] = {
         "model": model,
         "sub_model": sub_model or model,
-        "open_sandbox": fake_open_sandbox(),
+        "open_sandbox": fake_open_sandbox(tools=tuple(tools.cards)),
+        "tools": tools,
         "recorder": recorder,
         "budget": Budget(limits or Limits(), time.monotonic),
         "header": header or {},

@@ -23,6 +23,7 @@ from .types import Limits, Message, Price, Usage
 ROOT_OUTPUT = 16_000
 SUB_OUTPUT = 4_000
 LEAST_OUTPUT = 256
+TOOL_CALLS = 10_000
 BYTES_PER_TOKEN = 3.5
 HELD_BACK = 0.1
 BELIEVED = 0.4  # of the estimate, which is 8.75 bytes a token: no tokenizer gets there with ordinary text
@@ -62,6 +63,8 @@ class Budget:
     Attributes:
         usage: what the calls so far reported, summed.
         calls: how many calls were sent.
+        known: how many replies were kept from another run: no request was made, but they use up calls.
+        tool_calls: how many times tools were called; they make no request, so no limit of the user's counts them.
     """
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
@@ -69,6 +72,8 @@ class Budget:
         self.deadline = Deadline(limits.seconds, clock)
         self.usage = Usage()
         self.calls = 0
+        self.known = 0
+        self.tool_calls = 0
         self._tokens = 0
         self._cost = 0.0
         self._in_flight: set[Reservation] = set()
@@ -101,6 +106,16 @@ class Budget:
         """
         if not self.calls_left:
             raise self._reached("calls")
+
+    def count_tool_call(self) -> None:
+        """Count one, so that no loop of the model's code goes on for ever.
+
+        Raises:
+            LimitReached: a run calls tools `TOOL_CALLS` times at most.
+        """
+        if self.tool_calls >= TOOL_CALLS:
+            raise LimitReached("tools", f"tools were called {TOOL_CALLS:,} times, and a run may not call them again")
+        self.tool_calls += 1
 
     async def reserve(
         self, input_tokens: int, max_tokens: int, price: Price | None, *, final: bool = False
@@ -165,7 +180,7 @@ class Budget:
 
     def _calls_left(self, final: bool) -> int:
         held_back = 0 if final or self.limits.calls == 1 else 1
-        return self.limits.calls - held_back - self.calls - len(self._in_flight)
+        return self.limits.calls - held_back - self.calls - self.known - len(self._in_flight)
 
     def _tokens_left(self, final: bool) -> float:
         return _usable(self.limits.tokens, final) - self._tokens - sum(r.tokens for r in self._in_flight)

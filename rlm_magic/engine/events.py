@@ -19,19 +19,21 @@ One event is one JSON object ``{v, run, seq, t, type, node, data}``:
                                      answer_json (the answer's text is JSON), reason; resumed (id of an earlier run)
     rlm     turn, answer             as run; prompt, request
     turn    exec                     number; and as llm
-    exec    llm, batch, rlm          code, code_proposed, output, output_chars, shown_chars, error,
+    exec    llm, batch, rlm, tool    code, code_proposed, output, output_chars, shown_chars, error,
                                      changes, rich, seconds, calls, lost
     batch   llm, rlm                 n, chars, cost_estimate, request, failed; the items are numbered by their
                                      place in it, from 1
     llm     -                        prompt, request, reply, reasoning, model, finish_reason, usage, estimated, retries,
-                                     cached
+                                     cached, saved
+    tool    -                        name, arguments, request, result, cached
     answer  -                        via, answer; and as llm for an extract call
 
-A *body field* (prompt, reply, reasoning, code, code_proposed, output, answer) holds a reference, ``{sha256, chars,
+A *body field* (`BODY_FIELDS`) holds a reference, ``{sha256, chars,
 preview}``; a prompt holds the list of its messages, ``[{role, sha256, chars, preview}]``. ``usage`` is ``{input,
 output, cached, reasoning, cost}``, tokens and US dollars, cost null where unknown; ``estimated``: the tokens are a
-guess. ``request`` is a digest of what was asked; ``cached``: the reply was known, nothing was sent. Unknown types,
-kinds and fields are kept and ignored, so that an older reader opens a newer record of the same ``v``.
+guess. ``request`` is a digest of what was asked; ``cached``: the reply was known, nothing was sent; ``saved`` stands
+for ``usage`` where that was not paid, now or in a run that this one resumes. Unknown types, kinds and fields are kept
+and ignored, so that an older reader opens a newer record of the same ``v``.
 """
 
 from __future__ import annotations
@@ -48,7 +50,10 @@ PREVIEW = 200
 
 EventType = Literal["open", "patch", "body", "await", "human", "close"]
 STATUSES = ("ok", "partial", "error", "stopped", "limit", "skipped")
-BODY_FIELDS = ("prompt", "reply", "reasoning", "code", "code_proposed", "output", "answer")
+BODY_FIELDS = (
+    *("prompt", "reply", "reasoning", "code", "code_proposed", "output", "answer"),
+    *("arguments", "result"),
+)
 
 
 @dataclass(frozen=True, slots=True)

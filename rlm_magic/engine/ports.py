@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from .errors import RLMError
+from .arguments import Arguments
+from .errors import RLMError, ToolFailed
 from .events import Event
 from .types import CellResult, Completion, Decision, Message, Price, SubCall, SubReply, Variable
+
+if TYPE_CHECKING:
+    from .request import Request
 
 Handle: TypeAlias = Callable[[SubCall], Awaitable[list[SubReply]]]
 
@@ -117,6 +122,80 @@ class Replies(Protocol):
 
     def find(self, kind: str, node: str, request: str) -> Completion | RLMError | None:
         """The reply, or the failure, of a node that is about to make a request; None: send it."""
+        ...
+
+    def result(self, node: str) -> str | ToolFailed | None:
+        """What the tool called at this node returned, as JSON, or how it failed; None: call it."""
+        ...
+
+    def sending(self, node: str, request: Request) -> None:
+        """Called before a request goes out that `find` did not know.
+
+        Raises:
+            Divergence: it must not go out.
+        """
+        ...
+
+    def keep(self, node: str, request: Request, completion: Completion) -> None:
+        """Called with the reply to such a request, unless it is empty; returns at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A reply as a store keeps it.
+
+    Attributes:
+        key: names what was asked; model: that it was asked of.
+        asked: the beginning of the last message, for people.
+        parts: a name for each message, in order.
+        version: of the program that asked.
+    """
+
+    key: str
+    model: str
+    asked: str
+    parts: tuple[str, ...]
+    completion: Completion
+    version: str
+
+
+class ReplyStore(Protocol):
+    """Keeps replies from one run to the next. What goes wrong with it costs a reply, never the run."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in an error."""
+        ...
+
+    def get(self, key: str) -> Completion | None:
+        """The reply with this key; at once, as the engine's thread waits."""
+        ...
+
+    def put(self, kept: Kept) -> None:
+        """Keep a reply; returns at once."""
+        ...
+
+    def nearest(self, parts: Sequence[str]) -> Kept | None:
+        """A reply to a request that begins with as many of these messages as any; None if nothing is kept."""
+        ...
+
+
+class Tools(Protocol):
+    """The user's functions that the model's code may call."""
+
+    @property
+    def cards(self) -> Mapping[str, str]:
+        """By name: what a root reads of each, one line of at most 500 characters, its signature first."""
+        ...
+
+    async def call(self, name: str, arguments: Arguments) -> str:
+        """Call one of `cards`; what it returns is JSON text of at most 1,000,000 bytes. Cancelling ends the call.
+
+        Raises:
+            ToolFailed: there is none of this name, it takes other arguments, it did not return, or what it returned
+                cannot be handed over.
+        """
         ...
 
 

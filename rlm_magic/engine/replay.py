@@ -15,8 +15,9 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from .budget import BYTES_PER_TOKEN
-from .errors import Divergence, EmptyReply, LimitReached, ModelError, RLMError, SubCallFailed, WindowError
+from .errors import Divergence, EmptyReply, LimitReached, ModelError, RLMError, SubCallFailed, ToolFailed, WindowError
 from .events import Event
+from .harness import NoReplies
 from .ports import Gate
 from .tree import Node, Tree
 from .types import Completion, Decision, Usage
@@ -28,7 +29,7 @@ _ENDINGS: tuple[Literal["skip", "answer"], ...] = ("skip", "answer")
 SHOWN = 60  # characters of code or prompt in a message
 
 
-class RecordedReplies:
+class RecordedReplies(NoReplies):
     """The replies of a recorded run; see the module. Also an `Observer` of the run that resumes it.
 
     ``records`` are that run's and those of the runs that it resumed itself, newest first.
@@ -94,6 +95,17 @@ class RecordedReplies:
         if reply is not None:
             return self._completion(recorded, reply)
         return self._failure(recorded) if settled else None
+
+    def result(self, node: str) -> str | ToolFailed | None:
+        """See `Replies.result`."""
+        recorded = self._tree.nodes.get(node)
+        if recorded is None:
+            return None
+        result = self._tree.body(recorded.fields.get("result"))
+        error: dict[str, str] = recorded.fields.get("error") or {}
+        if result is None and error and recorded.parent in self._settled:
+            return ToolFailed(error.get("message", ""))
+        return result
 
     def _failure(self, node: Node) -> RLMError | None:
         if node.status == "limit":
@@ -248,7 +260,7 @@ def _merged(records: Sequence[Tree]) -> Tree:
 
 
 def _knowledge(node: Node) -> tuple[bool, bool]:
-    return "reply" in node.fields, node.status not in ("running", "stopped")
+    return "reply" in node.fields or "result" in node.fields, node.status not in ("running", "stopped")
 
 
 def _settled(tree: Tree) -> set[str]:

@@ -101,11 +101,15 @@ async def send(harness: Harness, node: str, request: Request, ticket: Ticket) ->
     Raises:
         ModelError: the model did not answer. JournalError: the record could not be written.
     """
-    recorder = harness.recorder
-    if isinstance(ticket, Reservation):
-        completion = _without_thought(await _request(harness, node, request, ticket))
-    else:
-        completion = _known(recorder, node, request, ticket)
+    if not isinstance(ticket, Reservation):
+        return await _noted(harness.recorder, node, request, _known(harness.recorder, node, request, ticket))
+    completion = _without_thought(await _request(harness, node, request, ticket))
+    await _noted(harness.recorder, node, request, completion)
+    harness.replies.keep(node, request, completion)
+    return completion
+
+
+async def _noted(recorder: Recorder, node: str, request: Request, completion: Completion) -> Completion:
     recorder.patch(node, **_reply_fields(recorder, node, completion))
     await recorder.written()
     if not completion.text.strip():
@@ -128,6 +132,7 @@ async def _request(harness: Harness, node: str, request: Request, reservation: R
     try:
         async with harness.requests:
             recorder.patch(node, **_asked(recorder, node, request))
+            harness.replies.sending(node, request)
             await recorder.written()
             sent = True
             completion = await request.model.complete(request.messages, max_tokens=reservation.max_tokens)
@@ -161,8 +166,11 @@ def _reply_fields(recorder: Recorder, node: str, completion: Completion) -> dict
         "reply": recorder.body(node, completion.text),
         "model": completion.model,
         "finish_reason": completion.finish_reason,
-        "usage": usage_field(completion.usage),
     }
+    if completion.saved is None:
+        fields["usage"] = usage_field(completion.usage)
+    else:
+        fields["saved"] = usage_field(completion.saved)
     if completion.reasoning:
         fields["reasoning"] = recorder.body(node, completion.reasoning)
     if completion.usage.estimated:

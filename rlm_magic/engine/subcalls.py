@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from . import prompt as prompts
+from .arguments import arguments_of
 from .budget import LEAST_OUTPUT, SUB_OUTPUT, estimate
-from .errors import AuthError, Divergence, JournalError, LimitReached, RunError, SubCallFailed
+from .errors import AuthError, Divergence, JournalError, LimitReached, RunError, SubCallFailed, ToolFailed
 from .harness import LIVE_SANDBOXES, Harness, Place
 from .ports import Model
 from .request import Request, Span, beside, cancel_once, consult, digest_of, opened, reserve, send
@@ -159,6 +160,8 @@ class CellCalls:
     async def _text(self, parent: str, call: SubCall, index: int) -> str:
         if self._fatal.done():
             raise SubCallFailed("the run is ending")
+        if call.op == "tool":
+            return await self._tool(parent, call.tool, call.prompts[index])
         model = self._model(call.model)
         prompt, context = call.prompts[index], call.contexts[index]
         if self._recursive(call):
@@ -166,6 +169,27 @@ class CellCalls:
         if context is not None:
             raise SubCallFailed("this is the last depth: put the context into the prompt")
         return await self._llm(parent, prompt, model, index if call.batch else None)
+
+    async def _tool(self, parent: str, name: str, text: str) -> str:
+        harness, recorder = self._harness, self._harness.recorder
+        harness.budget.count_tool_call()
+        arguments = arguments_of(text)
+        label, request = f"{name}({arguments})", digest_of(name, text)
+        number = harness.replies.number(parent, "tool", request, index=None, label=label)
+        fields: dict[str, Any] = {"label": label, "child": number, "request": request, "name": name}
+        with opened(recorder, parent, "tool", depth=self._place.depth, **fields) as span:
+            recorder.patch(span.node, arguments=recorder.body(span.node, text))
+            result = harness.replies.result(span.node)
+            if result is None:
+                await recorder.written()
+                result = await harness.tools.call(name, arguments)
+            else:
+                recorder.patch(span.node, cached=True)
+            if isinstance(result, ToolFailed):
+                raise result
+            recorder.patch(span.node, result=recorder.body(span.node, result))
+            await recorder.written()
+        return result
 
     def _model(self, name: str | None) -> Model:
         models = (self._harness.sub_model, self._harness.model)

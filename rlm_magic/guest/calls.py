@@ -1,14 +1,16 @@
-"""`llm_query`, `rlm_query` and their kin: sub-calls from any thread of the model's code."""
+"""`llm_query`, `rlm_query` and their kin, and the user's tools: sub-calls from any thread of the model's code."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 from concurrent.futures import Future
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .contexts import Outbox, as_text
+from .crossing import carry
 from .frames import MAX_FRAME, Frame, FrameError, encode
 
 MAX_BATCH = 256 * 1024**2
@@ -35,6 +37,24 @@ class FailedCall(str):
         return item
 
 
+class Tool:
+    """A function of the user's, which runs in the notebook. A failure raises SubCallError."""
+
+    def __init__(self, name: str, call: Callable[[str, str], str]) -> None:
+        self.__name__ = name
+        self._call = call
+
+    def __call__(self, *args: object, **kwargs: object) -> Any:
+        try:
+            arguments = carry({"args": args, "kwargs": kwargs})
+        except ValueError as error:
+            raise SubCallError(f"{self.__name__} cannot be called with this: {error}") from None
+        return json.loads(self._call(self.__name__, arguments))
+
+    def __repr__(self) -> str:
+        return f"<tool {self.__name__}>"
+
+
 class _Pending:
     """A call under way: its replies by index, and the future of all of them."""
 
@@ -51,9 +71,18 @@ class _Pending:
 
 
 class Calls:
-    """The sub-calls of this process. ``recursive`` and ``window`` are as in `OpenSandbox`."""
+    """The sub-calls of this process. ``recursive`` and ``window`` are as in `OpenSandbox`; ``tools`` are names."""
 
-    def __init__(self, send: Callable[[Frame], None], outbox: Outbox, *, recursive: bool, window: int) -> None:
+    def __init__(
+        self,
+        send: Callable[[Frame], None],
+        outbox: Outbox,
+        *,
+        recursive: bool,
+        window: int,
+        tools: Sequence[str] = (),
+    ) -> None:
+        self.tools = {name: Tool(name, self._tool) for name in tools}
         self._send = send
         self._outbox = outbox
         self._recursive = recursive
@@ -82,6 +111,7 @@ class Calls:
             "SubCallError": SubCallError,
             "FailedCall": FailedCall,
             **{name: getattr(self, name) for name in public},
+            **self.tools,
         }
 
     def llm_query(self, prompt: str, model: Optional[str] = None) -> str:
@@ -114,12 +144,21 @@ class Calls:
         """`rlm_query` to await."""
         return _one(await self._await("rlm", prompt, context, model))
 
+    def _tool(self, name: str, arguments: str) -> str:
+        return _one(self._wait("tool", [arguments], [None], None, False, name))
+
     def _wait(
-        self, op: str, prompts: Sequence[str], contexts: Sequence[object], model: Optional[str], batch: bool
+        self,
+        op: str,
+        prompts: Sequence[str],
+        contexts: Sequence[object],
+        model: Optional[str],
+        batch: bool,
+        tool: str = "",
     ) -> List[Frame]:
         if not prompts:
             return []
-        number, pending = self._submit(op, prompts, contexts, model, batch)
+        number, pending = self._submit(op, prompts, contexts, model, batch, tool)
         try:
             return pending.future.result()
         finally:
@@ -133,7 +172,13 @@ class Calls:
             self._forget(number)
 
     def _submit(
-        self, op: str, prompts: Sequence[str], contexts: Sequence[object], model: Optional[str], batch: bool
+        self,
+        op: str,
+        prompts: Sequence[str],
+        contexts: Sequence[object],
+        model: Optional[str],
+        batch: bool,
+        tool: str = "",
     ) -> Tuple[int, _Pending]:
         if os.getpid() != self._process:
             raise SubCallError("sub-calls cannot be made from a forked process: use threads, or a batch")
@@ -146,7 +191,7 @@ class Calls:
             raise SubCallError(f"the prompts have {chars:,} characters; one batch takes {MAX_BATCH:,}: split it")
         pending = self._pending[number] = _Pending(len(items), self.cell)
         call = {"type": "call", "id": number, "op": op, "count": len(items), "chars": chars, "batch": batch}
-        self._send({**call, "model": None if model is None else str(model)})
+        self._send({**call, "model": None if model is None else str(model), "tool": tool})
         for index, (prompt, context) in enumerate(items):
             self._send({"type": "item", "id": number, "index": index, "prompt": prompt, "context": context})
         return number, pending

@@ -1,4 +1,4 @@
-"""An answer as JSON: what Python values become on their way to the notebook."""
+"""Values as JSON: an answer on its way to the notebook, what a tool is given and what it returns."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import math
 from typing import Any, Dict, List, Tuple, cast
 
 MAX_BYTES = 6 * 1024**2
+MAX_CARRIED = 1_000_000
 MAX_DEPTH = 40
 MAX_ROWS = 10_000
 # json.dumps writes an int in decimal, which Python refuses beyond 4,300 digits
@@ -21,12 +22,32 @@ def cross(value: object, limit: int = MAX_BYTES) -> Tuple[Any, str]:
     Raises:
         ValueError: it is longer than ``limit`` bytes as JSON.
     """
-    notices: List[str] = []
-    crossed = _cross(value, notices, 0)
+    crossed, notice = _crossed(value)
     size = len(json.dumps(crossed, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     if size > limit:
         raise ValueError(f"the answer has {size:,} bytes as JSON; at most {limit:,} fit: submit a shorter one")
-    return crossed, "; ".join(dict.fromkeys(notices))
+    return crossed, notice
+
+
+def carry(value: object, limit: int = MAX_CARRIED) -> str:
+    """The value as JSON text: an argument of a tool, or its result. It is carried whole, or not at all.
+
+    Raises:
+        ValueError: JSON has no form for a part of it, or it is longer than ``limit`` bytes.
+    """
+    crossed, changed = _crossed(value)
+    if changed:
+        raise ValueError(f"it has no form in JSON ({changed}): use text, numbers, lists, dicts, dates or tables")
+    text = json.dumps(crossed, ensure_ascii=False)
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > limit:
+        raise ValueError(f"it has {size:,} bytes as JSON; at most {limit:,} are handed over: use a part of it")
+    return text
+
+
+def _crossed(value: object) -> Tuple[Any, str]:
+    notices: List[str] = []
+    return _cross(value, notices, 0), "; ".join(dict.fromkeys(notices))
 
 
 def is_plain(value: object) -> bool:

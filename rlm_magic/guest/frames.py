@@ -5,7 +5,7 @@ guest to notebook
     hello   python, ipykernel              the kernel is up
     ready                                  set up; the model's code may come
     bound   name, error, missing           one answer for each bind
-    call    id, op, count, chars, model, batch        announces a call; ``count`` items follow
+    call    id, op, count, chars, model, batch, tool  announces a call; ``count`` items follow
     item    id, index, prompt, context     context: null, or {file, format, card}
     cancel  id                             its caller does not wait any more
     rich    cell, data                     one rich output: MIME type to text
@@ -14,7 +14,8 @@ guest to notebook
 
 notebook to guest
 
-    setup   recursive, window, outbox      characters that one sub-call takes; where contexts of sub-RLMs go
+    setup   recursive, window, outbox,     characters that one sub-call takes; where contexts of sub-RLMs go;
+            tools                          names of the user's functions
     bind    name, path, format             one variable
     reply   id, index, text, error         one item's result; exactly one of the two is set
     over    cell                           the calls that this cell left behind are ended

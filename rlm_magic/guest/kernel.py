@@ -170,8 +170,8 @@ class Guest:
         elif frame["type"] == "bind":
             self._link.send({"type": "bound", "name": frame["name"], **self._bind(frame)})
         elif frame["type"] == "setup":
-            outbox = Outbox(frame["outbox"])
-            self._calls = Calls(self._link.send, outbox, recursive=frame["recursive"], window=frame["window"])
+            options = {name: frame[name] for name in ("recursive", "window", "tools")}
+            self._calls = Calls(self._link.send, Outbox(frame["outbox"]), **options)
             self._session.use(self._calls)
             # from here on nothing is written to the start-up log, which would have no limit
             self._kernel.descriptors = Descriptors(self._session.stream.write)

@@ -48,6 +48,7 @@ class Session:
 
     def use(self, calls: Calls) -> None:
         self._calls = calls
+        self._hidden.update(calls.tools)
 
     def bind(self, name: str, value: object) -> None:
         """Give the model's code a variable, and the `context` that follows from all of them."""

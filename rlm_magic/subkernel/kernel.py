@@ -9,7 +9,7 @@ import contextlib
 import os
 import resource
 import signal
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -85,8 +85,8 @@ class Kernel:
         self._exits.callback(place.remove)
         self._answers: dict[str, asyncio.Future[Frame]] = {}
 
-    async def start(self, *, recursive: bool, window: int) -> None:
-        """Launch it, and wait until it has answered twice.
+    async def start(self, *, recursive: bool, window: int, tools: Sequence[str] = ()) -> None:
+        """Launch it, and wait until it has answered twice. ``tools`` are names of functions that its code may call.
 
         Raises:
             SandboxError: it did not start; the message ends with the last line that it wrote.
@@ -102,7 +102,8 @@ class Kernel:
         self._exits.push_async_callback(self._channel.close)
         try:
             async with asyncio.timeout(START_SECONDS):
-                await self._greet({"recursive": recursive, "window": window, "outbox": str(self.place.outbox)})
+                options = {"recursive": recursive, "window": window, "tools": list(tools)}
+                await self._greet({**options, "outbox": str(self.place.outbox)})
         except (Dead, TimeoutError) as error:
             raise SandboxError(f"the subkernel did not start: {self._last_words() or error or 'no answer'}") from None
         self._client = self._connected()

@@ -16,6 +16,7 @@ from .results import number, text
 
 MAX_CHARS = 256 * 1024**2
 MAX_ITEMS = 100_000
+MAX_NAME = 100
 NO_CELL = "no cell is running: make sub-calls inside a cell and wait for them there"
 TOO_MUCH = f"more than {MAX_ITEMS:,} sub-calls or {MAX_CHARS:,} characters of prompts at once: make fewer at a time"
 
@@ -26,10 +27,11 @@ Send = Callable[[Frame], Awaitable[None]]
 class _Call:
     """A call whose items are coming, or which is being served. One that is too much keeps no item."""
 
-    op: Literal["llm", "rlm"]
+    op: Literal["llm", "rlm", "tool"]
     count: int
     model: str | None
     batch: bool
+    tool: str
     too_much: bool
     came: int = 0
     chars: int = 0
@@ -37,7 +39,7 @@ class _Call:
     contexts: list[Variable | None] = field(default_factory=list["Variable | None"])
 
     def as_subcall(self) -> SubCall:
-        return SubCall(self.op, tuple(self.prompts), tuple(self.contexts), self.model, self.batch)
+        return SubCall(self.op, tuple(self.prompts), tuple(self.contexts), self.model, self.batch, self.tool)
 
 
 class CallServer:
@@ -96,14 +98,16 @@ class CallServer:
         return bool(tasks or self._coming)
 
     def _announce(self, call: int, frame: Frame) -> None:
-        op, count, model = frame.get("op"), number(frame, "count"), frame.get("model")
-        if op not in ("llm", "rlm") or not (model is None or isinstance(model, str)):
+        op, count, model, tool = frame.get("op"), number(frame, "count"), frame.get("model"), text(frame, "tool")
+        if op not in ("llm", "rlm", "tool") or not (model is None or isinstance(model, str)):
             raise FrameError("a call has an unknown op, or a model that is not a name")
+        if (op == "tool") != (0 < len(tool) <= MAX_NAME) or (tool and count != 1):
+            raise FrameError("a call of a tool without its name, or of several at once")
         if call in self._coming or call in self._serving or not count:
             raise FrameError("a call comes twice, or has no items")
         too_much = self._items + count > MAX_ITEMS
         self._items += 0 if too_much else count
-        self._coming[call] = _Call(op, count, model, frame.get("batch") is True, too_much)
+        self._coming[call] = _Call(op, count, model, frame.get("batch") is True, tool, too_much)
 
     def _item(self, number_: int, frame: Frame) -> None:
         call = self._coming.get(number_)

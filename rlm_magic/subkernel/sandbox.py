@@ -39,6 +39,7 @@ class Setup:
     tier: Tier
     memory: int
     paths: tuple[str, ...]
+    tools: tuple[str, ...] = ()
 
     def kernel(self) -> Kernel:
         """A kernel in a new place, not yet started."""
@@ -53,16 +54,24 @@ class Subkernels:
         memory: bytes of private memory of one subkernel, beyond the bound values.
         tier: how it is confined; see `rlm_magic.subkernel.tiers.choose`.
         paths: files and folders of the user's that the model's code may read.
+        tools: names of the user's functions that it may call.
 
     Raises:
         InputError: there is no such kernelspec, or it is not one of a Python.
     """
 
     def __init__(
-        self, *, kernel: str | None = None, memory: int = 4 * GIB, tier: Tier | None = None, paths: Sequence[str] = ()
+        self,
+        *,
+        kernel: str | None = None,
+        memory: int = 4 * GIB,
+        tier: Tier | None = None,
+        paths: Sequence[str] = (),
+        tools: Sequence[str] = (),
     ) -> None:
         spec = kernel_spec(kernel)
-        self._setup = Setup(spec, installation(spec.argv[0]), tier or TIERS["none"], memory, tuple(paths))
+        where, tier = installation(spec.argv[0]), tier or TIERS["none"]
+        self._setup = Setup(spec, where, tier, memory, tuple(paths), tuple(tools))
         self.confinement = self._setup.tier.words
         self._open: set[Subkernel] = set()
         self._owner = os.getpid()
@@ -112,7 +121,7 @@ class Subkernel:
             SandboxError: it does not start.
         """
         self._kernel = self._setup.kernel()
-        await self._kernel.start(recursive=self._recursive, window=self._window)
+        await self._kernel.start(recursive=self._recursive, window=self._window, tools=self._setup.tools)
 
     async def bind(self, variables: Sequence[Variable]) -> None:
         self._variables = tuple(variables)

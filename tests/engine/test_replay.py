@@ -37,6 +37,7 @@ def resume(
     *,
     gate: Any = None,
     journal: MemoryJournal | None = None,
+    tools: Any = None,
     **limits: Any,
 ) -> tuple[Ran, RecordedReplies]:
     replies = RecordedReplies(records)
@@ -45,7 +46,8 @@ def resume(
         budget.book(estimated, usage, None)
     journal = journal or MemoryJournal()
     gate = RecordedGate(replies, gate or PassGate())
-    harness = fake_harness(model, journal=journal, observers=[replies], replies=replies, gate=gate, budget=budget)
+    ports = {"replies": replies, "gate": gate, "budget": budget, "tools": tools}
+    harness = fake_harness(model, journal=journal, observers=[replies], **ports)
     answer: Answer = asyncio.run(solve(Task("How many?", (DOCS,)), harness))
     check_record(journal)
     return Ran(answer, journal, model), replies
