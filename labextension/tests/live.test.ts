@@ -76,12 +76,21 @@ describe("a live run", () => {
 
   it("asks again from where it is when events are missing, and takes none twice", () => {
     const { wire, run } = connected();
-    wire.receive(batch(7, 9));
+    wire.receive(batch(7, 8));
+    wire.receive(batch(8, 9));
     expect(run.history.value.next).toBe(5);
-    expect(wire.sent.at(-1)).toEqual({ cmd: "hello", have: 5, renderer: false });
+    expect(wire.sent.slice(1)).toEqual([{ cmd: "hello", have: 5, renderer: false }]);
     wire.receive(snapshot(5, 9));
     wire.receive(batch(3, 9));
     expect(run.history.value.length).toBe(9);
+  });
+
+  it("asks again when a heartbeat shows that the answer to its question was lost", () => {
+    const { wire } = connected();
+    wire.receive(batch(7, 9));
+    vi.advanceTimersByTime(2000);
+    wire.receive(batch(9, 9));
+    expect(wire.sent.filter(({ cmd }) => cmd === "hello")).toHaveLength(3);
   });
 
   it("asks again when told that something was dropped", () => {

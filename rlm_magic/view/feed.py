@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 from ..engine.events import Event
 from .comms import body_message
 
-INTERVAL = 0.1  # seconds between two batches
+INTERVAL = 0.1  # seconds between two batches of what happens
 HEARTBEAT = 2.0  # seconds after which an empty batch says that the run lives
-CHUNK = 64_000  # bytes of a batch; with INTERVAL below the 1 MB/s at which a Jupyter server drops messages
+CHUNK = 64_000  # bytes of such a batch
+BULK = 512_000  # bytes of a batch of what had happened before: sent at once, so few and large
 
 CONTROLS = ("pause", "resume", "step", "stop", "kill", "answer", "decide")
 
@@ -44,6 +46,7 @@ class Feed:
         self._send: Callable[[dict[str, Any]], None] = _nowhere
         self._events: list[Event] = []
         self._sent = 0
+        self._missed = 0
         self._next = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._ended = False
@@ -81,9 +84,10 @@ class Feed:
     def _hello(self, message: Mapping[str, Any]) -> None:
         have = message.get("have")
         self._sent = have if isinstance(have, int) and 0 <= have <= len(self._events) else 0
+        self._missed = len(self._events)
         self.answered = True
         self.renderer = bool(message.get("renderer"))
-        bounds = {"from": self._sent, "to": len(self._events)}
+        bounds = {"from": self._sent, "to": self._missed}
         controls = list(CONTROLS)
         self._send({"type": "snapshot", "run": self._run, **bounds, "live": not self._ended, "controls": controls})
         self._tick()
@@ -94,7 +98,7 @@ class Feed:
         self._send({"type": "events", "from": start, "to": end, "t": self._clock(), "events": batch})
         self._sent = end
         now = asyncio.get_running_loop().time()
-        self._next = now + INTERVAL
+        self._next = now + (INTERVAL if end >= self._missed else 0)
         if self._sent < len(self._events):
             self._schedule(self._next)
         elif not self._ended:
@@ -112,13 +116,14 @@ class Feed:
     def _batch(self) -> tuple[int, int, list[dict[str, Any]]]:
         """The next events that fit in a message; bodies stay here until they are asked for."""
         start = end = self._sent
+        most = CHUNK if start >= self._missed else BULK
         batch: list[dict[str, Any]] = []
         size = 0
-        for event in self._events[start : start + CHUNK]:
+        for event in islice(self._events, start, None):
             if event.type != "body":
                 item = json.dumps(event.as_json(self._run), ensure_ascii=False).encode("utf-8", "replace")
                 size += len(item)
-                if batch and size > CHUNK:
+                if batch and size > most:
                     break
                 batch.append(json.loads(item))
             end += 1

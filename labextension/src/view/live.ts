@@ -13,6 +13,7 @@ export interface Channel {
 const SILENCE = 6000; // ms without a word after which the user is told; the kernel speaks every 2 s
 const FIRST_WAIT = 250; // ms
 const BODY_WAIT = 10_000; // ms
+const ANSWER_WAIT = 1000; // ms
 
 interface Waiting {
   resolve: (text: string | null) => void;
@@ -24,6 +25,8 @@ export class LiveRun implements BodySource {
   private readonly waiting = new Map<string, Waiting>();
   private goal = 0;
   private lastWord = Date.now();
+  /** When the last hello was sent that has no answer yet. */
+  private asked = 0;
   private readonly watch: ReturnType<typeof setInterval>;
 
   /** `renderer`: whether something else here will show the saved run. */
@@ -81,6 +84,7 @@ export class LiveRun implements BodySource {
 
   private snapshot(message: FromKernel & { type: "snapshot" }): void {
     const { run } = this;
+    this.asked = 0;
     if (message.from === 0) run.reset();
     run.id.value = message.run;
     run.controls.value = new Set(message.live ? message.controls : []);
@@ -91,7 +95,7 @@ export class LiveRun implements BodySource {
   private events(message: FromKernel & { type: "events" }): void {
     const history = this.run.history.peek();
     if (message.from > history.next) {
-      this.hello();
+      this.askAgain();
       return;
     }
     const fresh = message.events.filter((event) => event.seq >= history.next);
@@ -99,6 +103,11 @@ export class LiveRun implements BodySource {
     this.run.append(fresh, message.t);
     history.next = Math.max(history.next, message.to);
     this.progress();
+  }
+
+  /** Behind a gap come more batches, which are not worth a word each. */
+  private askAgain(): void {
+    if (Date.now() - this.asked >= ANSWER_WAIT) this.hello();
   }
 
   /** A command counts as taken when the run does something that a command can cause. */
@@ -122,6 +131,7 @@ export class LiveRun implements BodySource {
   }
 
   private hello(): void {
+    this.asked = Date.now();
     this.channel.send({ cmd: "hello", have: this.run.history.peek().next, renderer: this.renderer });
   }
 

@@ -14,8 +14,9 @@
  *   kernel -> view
  *   {type: "snapshot", run, from, to, live, controls}    events [from, to) follow; 0: forget what you have
  *   {type: "events", from, to, t, events}     all events with from <= seq < to except "body" events; `t` is the
- *                                             run's clock. At most ten a second and 64 kB each; an empty one at
- *                                             least every two seconds while the run lives
+ *                                             run's clock. What had happened before hello comes at once, in batches of
+ *                                             512 kB; then at most ten a second and 64 kB each, and an empty one
+ *                                             at least every two seconds while the run lives
  *   {type: "body", sha256, text}              text null: not kept
  *   {type: "gap"}                             something was dropped: say hello again
  *

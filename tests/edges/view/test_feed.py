@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rlm_magic.engine.events import Event, digest
-from rlm_magic.view.feed import CHUNK, CONTROLS, Feed
+from rlm_magic.view.feed import BULK, CHUNK, CONTROLS, Feed
 
 
 class View:
@@ -142,15 +142,32 @@ def test_a_body_beyond_what_a_server_lets_pass_is_cut_and_says_so() -> None:
 
 def test_a_burst_goes_out_in_messages_of_limited_size() -> None:
     async def work(view: View) -> None:
+        view.feed.receive(HELLO)
         for seq in range(300):
             view.feed(event(seq, label="x" * 1000))
-        view.feed.receive(HELLO)
         await view.until(lambda: view.reached == 300)
 
     view = with_view(work)
     assert len(view.batches) >= 5
     assert all(len(json.dumps(batch)) < CHUNK + 2000 for batch in view.batches)
     assert [e["seq"] for batch in view.batches for e in batch["events"]] == list(range(300))
+
+
+def test_what_had_happened_before_comes_at_once_and_the_rest_at_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rlm_magic.view.feed.INTERVAL", 3600.0)
+
+    async def work(view: View) -> None:
+        for seq in range(3000):
+            view.feed(event(seq, label="x" * 1000))
+        view.feed.receive(HELLO)
+        await view.until(lambda: view.reached == 3000)
+        view.feed(event(3000))
+        await asyncio.sleep(0)
+
+    view = with_view(work)
+    assert len(view.batches) >= 5
+    assert all(len(json.dumps(batch)) < BULK + 2000 for batch in view.batches)
+    assert view.reached == 3000
 
 
 def test_what_utf8_cannot_hold_is_replaced() -> None:
