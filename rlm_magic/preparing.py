@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .binding import ValueStore, bind
 from .engine.errors import InputError
-from .engine.types import Variable
+from .engine.types import Task, Variable
 from .settings import OFFLINE_MODEL, Settings
 from .subkernel import RESERVED, SUBKERNEL_MARK, Subkernels, Tier, choose
 
@@ -22,6 +22,17 @@ PACKAGES = ("rlm_magic", "ipykernel", "jupyter_client", "litellm")
 def values() -> ValueStore:
     """The value files of this process."""
     return ValueStore()
+
+
+def task_of(query: str, named: Mapping[str, object], form: str = "") -> Task:
+    """A question about values of the notebook; ``form`` is what the answer must be, in words.
+
+    Raises:
+        InputError: the question is empty, or a value cannot be bound.
+    """
+    if not query.strip():
+        raise InputError("the question is empty: write it below the %%rlm line, or pass query=")
+    return Task(query, variables_of(named), form)
 
 
 def variables_of(named: Mapping[str, object]) -> tuple[Variable, ...]:

@@ -14,7 +14,6 @@ from typing import Any
 from .answers import AnswerType
 from .background import engine
 from .engine.budget import Budget
-from .engine.errors import InputError
 from .engine.events import Event
 from .engine.harness import NoReplies, accept_any
 from .engine.loop import Harness, solve
@@ -22,9 +21,9 @@ from .engine.ports import Model
 from .engine.recorder import Recorder
 from .engine.replay import RecordedGate
 from .engine.tree import Tree
-from .engine.types import Answer, Task
+from .engine.types import Answer
 from .models import close_connections
-from .preparing import refuse_inside_subkernel, subkernels_of, variables_of, versions
+from .preparing import refuse_inside_subkernel, subkernels_of, task_of, versions
 from .result import Result
 from .resuming import Recording, kept_options
 from .settings import Settings
@@ -46,6 +45,7 @@ class Run:
         tree: the nodes so far; it changes on the engine's thread.
         feed: what a live view of it is told; used on the engine's thread.
         future: ends with how the run ended.
+        model: the root model.
         thread: the identity of the thread that started it.
 
     Args:
@@ -70,12 +70,11 @@ class Run:
         resumed: Recording | None = None,
     ) -> None:
         refuse_inside_subkernel()
-        if not query.strip():
-            raise InputError("the question is empty: write it below the %%rlm line, or pass query=")
         self._answer_type = answer_type
-        self._task = Task(query, variables_of(named), answer_type.words if answer_type else "")
+        self._task = task_of(query, named, answer_type.words if answer_type else "")
         self._resumed = resumed
         model, sub_model, budget = self._paying(settings)
+        self.model = model
         runs = Runs(settings.runs_dir)
         self.id = runs.new_id()
         self.path = runs.path(self.id)

@@ -65,13 +65,13 @@ class Conversation:
         Raises:
             LimitReached: no turn is left, or the ledger refused it. RunError: the run cannot go on.
         """
-        self._opening = self._open("")  # for a last answer, should the session take all the time there is
+        self._opening = self.opening("")  # for a last answer, should the session take all the time there is
         window = prompt.sub_call_capacity(self._harness.sub_model.window)
         async with (
             self._harness.open_sandbox(self.node, recursive=self._recursive, window=window) as sandbox,
             running(sandbox.bind(self._task.variables)) as binding,
         ):
-            self._opening = self._open(sandbox.rules)
+            self._opening = self.opening(sandbox.rules)
             for number in range(1, self._harness.limits.turns + 1):
                 finish = await self._turn(number, sandbox, binding)
                 if finish is not None:
@@ -84,7 +84,8 @@ class Conversation:
     def _recursive(self) -> bool:
         return self._place.depth + 1 < self._harness.limits.depth
 
-    def _open(self, rules: str) -> tuple[Message, ...]:
+    def opening(self, rules: str) -> tuple[Message, ...]:
+        """The messages that it begins with, in a session with these `Sandbox.rules`."""
         model = self._place.model
         return prompt.opening(
             self._task.query,

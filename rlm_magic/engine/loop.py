@@ -19,7 +19,7 @@ from .parse import parse
 from .request import Request, opened, reserve, send
 from .types import Answer, Finish, Json, Outcome, Task, Usage
 
-__all__ = ["Harness", "PassGate", "Place", "solve"]
+__all__ = ["Harness", "PassGate", "Place", "first_request", "solve"]
 
 LATE_SHARE = 0.1
 LATE_SECONDS = 60.0
@@ -55,6 +55,11 @@ def _forget_cancellation() -> None:
     task = asyncio.current_task()
     assert task is not None
     task.uncancel()
+
+
+def first_request(task: Task, harness: Harness, rules: str) -> Request:
+    """What the root of a run would be asked first, in a session with these `Sandbox.rules`."""
+    return Request(harness.model, Conversation(task, harness, Place(harness.model), solve).opening(rules))
 
 
 class _Rlm:

@@ -73,6 +73,7 @@ class Subkernels:
         where, tier = installation(spec.argv[0]), tier or TIERS["none"]
         self._setup = Setup(spec, where, tier, memory, tuple(paths), tuple(tools))
         self.confinement = self._setup.tier.words
+        self.rules = self._setup.tier.rules
         self._open: set[Subkernel] = set()
         self._owner = os.getpid()
         _all.add(self)
