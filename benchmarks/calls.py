@@ -2,20 +2,24 @@
 
 The models are a server on this machine, in a process of its own, that answers by script after a stated wait. The clock
 is read by the model's code, so every figure holds all that a user waits for: engine, litellm, HTTP, channel, subkernel.
+Beside it stands the floor: the parts that cannot be done without, alone, in the same run.
 """
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from benchmarks.floors import http_batch, kernel_cell, kernels, litellm_call
 from rlm_magic import RLM, Limits
 from tests.server import OpenAIServer, Reply, Request, Script, route
 
 TURNS, CALLS, BATCH, CHILDREN = 50, 500, 1000, 20
+CHILD_DELAY = 0.05
 LIMITS = Limits(turns=TURNS + 2, depth=2, calls=10_000, concurrency=BATCH)
 START = "import time; start = time.monotonic()"
 LOAD = """
@@ -49,7 +53,7 @@ def timed(call: str, share: int) -> Script:
 
 
 def child(request: Request) -> Reply:
-    return Reply(code("FINAL('done')") if turn_of(request) == 2 else code("x = 1"), delay=0.05)
+    return Reply(code("FINAL('done')") if turn_of(request) == 2 else code("x = 1"), delay=CHILD_DELAY)
 
 
 @dataclass(frozen=True)
@@ -109,15 +113,38 @@ def load_seconds() -> float:
     return float(subprocess.run([sys.executable, "-c", LOAD], capture_output=True, text=True, check=True).stdout)
 
 
+def measured(name: str, url: str) -> float:
+    """Seconds that a case took.
+
+    Raises:
+        RuntimeError: it did not come to its end.
+    """
+    rlm = RLM(f"openai/{name}-root", f"openai/{name}-sub", api_base=url, api_key="none", limits=LIMITS)
+    result = rlm.completion("How long?", "context")
+    if result.status != "answered":
+        raise RuntimeError(f"{name}: {result.reason}")
+    return float(result.answer)
+
+
+async def floors(url: str) -> dict[str, float]:
+    """The least seconds of each case: see `benchmarks.floors`."""
+    call, cell = await litellm_call(url), await kernel_cell()
+    return {
+        "turns": call + cell,
+        "calls": call,
+        "batch": await http_batch(url, BATCH),
+        "children": await kernels(CHILDREN) + 3 * CHILD_DELAY,
+    }
+
+
 def main() -> None:
-    rows = [("%load_ext", f"{load_seconds() * 1000:.0f} ms")]
+    print(f"%load_ext {load_seconds() * 1000:.0f} ms\n")
     with server() as url:
+        least = asyncio.run(floors(url))
+        print(f"{'':<50} {'here':>10} {'floor':>10} {'ratio':>7}")
         for name, case in CASES.items():
-            rlm = RLM(f"openai/{name}-root", f"openai/{name}-sub", api_base=url, api_key="none", limits=LIMITS)
-            result = rlm.completion("How long?", "context")
-            rows.append((case.title, case.shown(float(str(result))) if result.answer else result.reason))
-    for title, figure in rows:
-        print(f"{title:<50} {figure:>10}")
+            here, floor = measured(name, url), least[name]
+            print(f"{case.title:<50} {case.shown(here):>10} {case.shown(floor):>10} {here / floor:>7.1f}")
 
 
 if __name__ == "__main__":
