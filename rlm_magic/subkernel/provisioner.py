@@ -50,6 +50,12 @@ class SubkernelProvisioner(LocalProvisioner):
             )
             return await super().launch_kernel(self.tier.wrap(cmd, self.room), **kwargs)
 
+    async def cleanup(self, restart: bool = False) -> None:
+        """Close the channel too, which nobody has opened if the start was cut off."""
+        await super().cleanup(restart)
+        if hasattr(self, "channel"):
+            self.channel.close()
+
     def started(self) -> None:
         """Take note of the kernel's own process, which a tier's program may have started; it has no children yet."""
         assert self.process is not None

@@ -1,9 +1,6 @@
-"""A run with sub-calls, a batch and a sub-RLM, in a process that can be killed at any numbered step.
+"""A run with sub-calls, a batch and a sub-RLM, which can kill its process at any numbered step.
 
-    python -m tests.faults.program URL RUNS STEP
-
-A step is a write of the record, and the sending and the arrival of a model's reply. At number STEP the process kills
-itself, half of the write done; the answer is printed if it gets that far.
+A step is a write of the record, and the sending and the arrival of a model's reply.
 """
 
 from __future__ import annotations
@@ -11,7 +8,6 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -128,8 +124,8 @@ def count_writes(step: Callable[[], None]) -> None:
     os.write = torn
 
 
-if __name__ == "__main__":
-    url, runs, number = sys.argv[1:]
-    step = kill_at(int(number))
+def until_killed(url: str, runs: str, last: int) -> None:
+    """Run in a process of its own, which kills itself at step ``last``, half of a write done."""
+    step = kill_at(last)
     count_writes(step)
-    print(start(url, runs, step=step).wait())
+    assert str(start(url, runs, step=step).wait()) == ANSWER

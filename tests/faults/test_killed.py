@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import itertools
+import multiprocessing
 import os
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,11 @@ from tests.server import OpenAIServer
 from . import program
 
 SAMPLE = (1, 9, 23)
+CODES = (errno.EIO, errno.ENOSPC, errno.EROFS)
+AT_ONCE = 3
+
+processes = multiprocessing.get_context("forkserver")  # one that has imported everything starts the others
+processes.set_forkserver_preload(["tests.faults.program"])
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +38,21 @@ def server() -> Iterator[OpenAIServer]:
 
 def killed_at(step: int, server: OpenAIServer, runs: Path) -> bool:
     """Run the program; whether it was killed, which it is unless it has fewer steps."""
-    command = [sys.executable, "-m", "tests.faults.program", server.url, str(runs), str(step)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
-    if ended.returncode == 0:
-        assert ended.stdout.strip() == program.ANSWER
-    else:
-        assert ended.returncode == -9, ended.stderr
-    return ended.returncode == -9
+    process = processes.Process(target=program.until_killed, args=(server.url, str(runs), step))
+    process.start()
+    process.join()
+    assert process.exitcode in (0, -9)
+    return process.exitcode == -9
+
+
+def each(check: Callable[[int], bool]) -> int:
+    """Check 1, 2, 3 and so on, some at once, until one is past the last; how many there were."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for first in itertools.count(1, AT_ONCE):
+            checked = list(pool.map(check, range(first, first + AT_ONCE)))
+            if not all(checked):
+                return first - 1 + sum(checked)
+    raise AssertionError
 
 
 def recorded_prompts(runs: Path) -> list[str]:
@@ -88,34 +103,47 @@ def test_killed_at_a_step(step: int, server: OpenAIServer, tmp_path: Path) -> No
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_killed_at_every_step(server: OpenAIServer, tmp_path: Path) -> None:
-    step = 1
-    while kill_and_resume(step, server, tmp_path / str(step)):
-        step += 1
-    print(f"killed at each of {step - 1} steps")
-    assert step > 25
+    steps = each(lambda step: kill_and_resume(step, server, tmp_path / str(step)))
+    print(f"killed at each of {steps} steps")
+    assert steps > 25
 
 
-def fail_from(write: int, code: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Let the record's writes fail from this number on; gives the numbers of all."""
-    real, writes = os.write, []
+class Disk:
+    """Lets the writes of the records in a folder fail, from a number on."""
 
-    def failing(fd: int, data: Any) -> int:
-        if threading.current_thread().name != "rlm-journal":
-            return real(fd, data)
-        writes.append(len(writes) + 1)
-        if len(writes) >= write:
-            raise OSError(code, os.strerror(code))
-        return real(fd, data)
+    def __init__(self) -> None:
+        self._write = os.write
+        self._plan: dict[Path, tuple[int, int]] = {}
+        self._writes: Counter[Path] = Counter()
 
-    monkeypatch.setattr(os, "write", failing)
-    return writes
+    def fails(self, folder: Path, write: int, code: int) -> None:
+        self._plan[folder] = (write, code)
+
+    def works(self, folder: Path) -> None:
+        del self._plan[folder]
+
+    def write(self, fd: int, data: Any) -> int:
+        if threading.current_thread().name == "rlm-journal":
+            folder = Path(os.readlink(f"/proc/self/fd/{fd}")).parent
+            self._writes[folder] += 1
+            write, code = self._plan.get(folder, (0, 0))
+            if code and self._writes[folder] >= write:
+                raise OSError(code, os.strerror(code))
+        return self._write(fd, data)
 
 
-def fail_and_resume(write: int, code: int, server: OpenAIServer, runs: Path) -> bool:
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    disk = Disk()
+    monkeypatch.setattr(os, "write", disk.write)
+    return disk
+
+
+def fail_and_resume(write: int, code: int, disk: Disk, server: OpenAIServer, runs: Path) -> bool:
     """Whether the run had so many writes; then it stopped, said why, and went on when resumed."""
-    with pytest.MonkeyPatch.context() as patch:
-        fail_from(write, code, patch)
-        result = program.start(server.url, str(runs)).wait()
+    disk.fails(runs, write, code)
+    result = program.start(server.url, str(runs)).wait()
+    disk.works(runs)
     if result.status == "answered":
         return False
     assert result.status == "failed"
@@ -126,20 +154,18 @@ def fail_and_resume(write: int, code: int, server: OpenAIServer, runs: Path) -> 
     return True
 
 
-@pytest.mark.parametrize(("write", "code"), [(1, errno.EROFS), (6, errno.EIO), (14, errno.ENOSPC)])
-def test_a_write_fails(write: int, code: int, server: OpenAIServer, tmp_path: Path) -> None:
-    assert fail_and_resume(write, code, server, tmp_path)
+@pytest.mark.parametrize(("write", "code"), [*zip((1, 6, 14), CODES, strict=True)])
+def test_a_write_fails(write: int, code: int, disk: Disk, server: OpenAIServer, tmp_path: Path) -> None:
+    assert fail_and_resume(write, code, disk, server, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EROFS])
-def test_each_write_fails(code: int, server: OpenAIServer, tmp_path: Path) -> None:
-    write = 1
-    while fail_and_resume(write, code, server, tmp_path / str(write)):
-        write += 1
-    print(f"{os.strerror(code)} at each of {write - 1} writes")
-    assert write > 15
+def test_each_write_fails(disk: Disk, server: OpenAIServer, tmp_path: Path) -> None:
+    """For one reason or another: which one makes no difference but in what is said."""
+    writes = each(lambda n: fail_and_resume(n, CODES[n % len(CODES)], disk, server, tmp_path / str(n)))
+    print(f"failed at each of {writes} writes")
+    assert writes > 15
 
 
 @pytest.mark.parametrize("damage", ["tear", "flip", "empty", "garbage"])

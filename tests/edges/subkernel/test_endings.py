@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from rlm_magic.engine.types import SubCall, SubReply
 from rlm_magic.subkernel import Subkernels, close_all
 from rlm_magic.subkernel.rundir import RunDirectory, sweep
 
-from ...subkernels import Session, echo, opened
+from ...subkernels import WINDOW, Session, echo, opened
 
 # Seconds within which something must happen on a busy machine; what goes wrong here would take a minute or for ever.
 PATIENCE = 10.0
@@ -185,6 +186,22 @@ def test_closing_leaves_no_process_and_no_file() -> None:
     assert time.monotonic() - start < PATIENCE
     assert all(gone(int(pid)) for pid in pids)
     assert removed(Path(work).parent)
+
+
+def test_a_start_that_is_cut_off_leaves_nothing() -> None:
+    async def cut_off(steps: int) -> None:
+        async with Subkernels()("0", recursive=False, window=WINDOW) as subkernel:
+            start = asyncio.create_task(subkernel.bind([]))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            start.cancel()
+            await asyncio.gather(start, return_exceptions=True)
+
+    before = set(psutil.Process().children())
+    for steps in range(20):
+        asyncio.run(cut_off(steps))
+    gc.collect()  # warns of what is open and forgotten
+    assert set(psutil.Process().children()) <= before
 
 
 def test_what_a_dead_session_left_running_is_killed() -> None:
