@@ -20,10 +20,13 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import cell_magic, line_magic, magics_class, no_var_expand
 
 from . import commands
+from .advice import direct_call
 from .answers import AnswerType
 from .completer import install_completer, variable_names
 from .display import has_live_view, screen_of
+from .dryrun import DryRun, dry_run
 from .engine.errors import BindingError, InputError, RLMError
+from .engine.ports import Model
 from .engine.types import Limits
 from .handle import Handle
 from .models import configured_providers, preload
@@ -53,10 +56,14 @@ class RunEnded(RLMError):
 class RLMMagic(Options):
     """Options of `%%rlm`; ``%config RLMMagic.model = "openai/gpt-5"`` sets one for the whole notebook."""
 
+    def __init__(self, shell: InteractiveShell) -> None:
+        super().__init__(shell)
+        self._advised: set[tuple[str, ...]] = set()
+
     @no_var_expand
     @with_options
     @cell_magic
-    def rlm(self, line: str, cell: str) -> Result | Handle | None:
+    def rlm(self, line: str, cell: str) -> Result | Handle | DryRun | None:
         """Ask a question of variables of the notebook: %%rlm NAME [options], the question below.
 
         `{name}` in the question is filled in from the notebook; a closing `;` keeps the answer out of the output.
@@ -89,11 +96,24 @@ class RLMMagic(Options):
     def _namespace(self) -> dict[str, Any]:
         return self.shell.user_ns  # pyright: ignore[reportOptionalMemberAccess]
 
-    def _start(self, args: argparse.Namespace, question: str) -> Result | Handle:
+    def _start(self, args: argparse.Namespace, question: str) -> Result | Handle | DryRun:
         named, answer_type = self._variables(args.names), self._answer_type(args)
-        return self._show(
-            args, lambda settings, step: Run(question, named, settings, answer_type=answer_type, step=step)
-        )
+        if args.dry_run:
+            return dry_run(question, named, self._settings(args), answer_type=answer_type)
+
+        def start(settings: Settings, step: bool) -> Run:
+            run = Run(question, named, settings, answer_type=answer_type, step=step)
+            self._advise(named, run.model)
+            return run
+
+        return self._show(args, start)
+
+    def _advise(self, named: Mapping[str, object], model: Model) -> None:
+        """Say where a single call would do; once for the same variables."""
+        names = tuple(named)
+        if self.advice and names not in self._advised and (line := direct_call(named, model)):
+            self._advised.add(names)
+            print(line)
 
     def resume(self, line: str) -> Result | Handle:
         """Go on with a recorded run: its ID, then options of `%%rlm` that are to be other than they were.
@@ -102,6 +122,8 @@ class RLMMagic(Options):
             InputError: it cannot be resumed as asked; nothing was sent.
         """
         args = self._parse(line)
+        if args.dry_run:
+            raise InputError("--dry-run is for a new question: %rlm show says what the recorded one sent")
         if len(args.names) != 1:
             raise InputError("give the one run to resume: %rlm runs lists them")
         recording = Recording.load(Runs(self.runs_dir or None), args.names[0])

@@ -56,7 +56,10 @@ class Options(Magics):
     cache = Enum(CACHES, "off", help="on: use and keep the models' replies; replay: use kept ones alone").tag(
         config=True
     )
-    model_notes = Dict(help="advice for models, by a pattern of their names").tag(config=True)
+    model_notes = Dict(help="advice for models by a pattern of their names, such as {'*qwen*': 'Be brief.'}").tag(
+        config=True
+    )
+    advice = Bool(True, help="say so, once, where a single call to the model would do").tag(config=True)
     step = Bool(False, help="wait for you before each cell of the model's code").tag(config=True)
     bg = Bool(False, help="end the cell at once and give a handle; the run goes on").tag(config=True)
     view = Enum(VIEWS, "auto", help="what a run shows: live, or its record alone").tag(config=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .answers import AnswerType
+from .dryrun import DryRun, dry_run
 from .engine.events import Event
 from .engine.types import Limits
 from .result import Result
@@ -102,6 +103,22 @@ class RLM:
     ) -> Result:
         """`completion` under a running event loop; cancelling the wait stops the run."""
         return await self._start(query, _named(context, variables), output_type, on_event).result()
+
+    def dry_run(
+        self,
+        query: str,
+        context: object = None,
+        *,
+        variables: Mapping[str, object] | None = None,
+        output_type: object = None,
+    ) -> DryRun:
+        """What `completion` would send first and may cost; nothing is sent, started or recorded.
+
+        Raises:
+            InputError: the run could not start as asked.
+        """
+        answer_type = None if output_type is None else AnswerType(output_type)
+        return dry_run(query, _named(context, variables), self.settings, answer_type=answer_type)
 
     def resume(
         self,

@@ -15,7 +15,15 @@ from .library import close_connections, litellm, preload
 from .notes import find_notes
 from .redact import redact
 
-__all__ = ["close_connections", "configured_providers", "known_models", "open_model", "preload", "redact"]
+__all__ = [
+    "close_connections",
+    "configured_providers",
+    "find_notes",
+    "known_models",
+    "open_model",
+    "preload",
+    "redact",
+]
 
 _OFFLINE = "rlm-offline"
 

@@ -4,6 +4,19 @@ from .comms import serve_bodies
 from .feed import Feed
 from .markdown import document
 from .record import page, record
+from .sheet import sheet
 from .text import status_line
+from .words import count, dollars, duration
 
-__all__ = ["Feed", "document", "page", "record", "serve_bodies", "status_line"]
+__all__ = [
+    "Feed",
+    "count",
+    "document",
+    "dollars",
+    "duration",
+    "page",
+    "record",
+    "serve_bodies",
+    "sheet",
+    "status_line",
+]
