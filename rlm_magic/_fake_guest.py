@@ -21,6 +21,7 @@ from .engine.errors import BindingError
 from .engine.types import CellError, CellResult, Change, Finish, Json, SubCall, SubReply, ValueFile, Variable
 from .guest.crossing import carry, cross
 from .guest.search import Search
+from .guest.texts import text_size
 
 RESERVED = (
     "answer",
@@ -246,7 +247,8 @@ class FakeGuest:
 
 
 def _child_context(value: object) -> Variable:
-    return Variable("context", f"{type(value).__name__} ({_size(value)})", Held(value, Path()), trusted=False)
+    card = f"{type(value).__name__} ({_size(value)})"
+    return Variable("context", card, Held(value, Path()), trusted=False, text_size=text_size(value))
 
 
 def _no_input(prompt: object = "") -> str:

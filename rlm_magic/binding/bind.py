@@ -9,6 +9,7 @@ from pathlib import Path
 from ..engine.errors import BindingError, InputError
 from ..engine.types import Source, ValueFile, Variable
 from ..guest.card import card
+from ..guest.texts import text_size
 from .libraries import materialized
 from .store import ValueStore
 
@@ -24,7 +25,7 @@ def bind(name: str, value: object, *, store: ValueStore) -> Variable:
     """
     value = materialized(name, value)
     source: Source = _existing(name, value) if isinstance(value, Path) else store.source(name, value)
-    return Variable(name, card(name, value), source)
+    return Variable(name, card(name, value), source, text_size=text_size(value))
 
 
 def bind_all(values: Mapping[str, object], *, store: ValueStore) -> tuple[Variable, ...]:

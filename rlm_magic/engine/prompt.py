@@ -96,9 +96,10 @@ def opening(
         capacity=f"{sub_call_capacity(sub_window):,}",
         own=f"{root_capacity(root_window):,}",
     )
+    described = (_cards(variables), _search(variables, root_window), _tools(tools or {}))
     return (
         say("system", instructions.strip(), notes),
-        say("user", f"Question:\n{query}", _form(form), _cards(variables), _tools(tools or {}), left_line(left)),
+        say("user", f"Question:\n{query}", _form(form), *described, left_line(left)),
     )
 
 
@@ -119,6 +120,11 @@ def _cards(variables: Sequence[Variable]) -> str:
     if not alone and all(variable.name != "context" for variable in variables):
         lines.append("`context` is a dict of them by name.")
     return "\n".join(lines)
+
+
+def _search(variables: Sequence[Variable], window: int) -> str:
+    more = sum(variable.text_size for variable in variables) > root_capacity(window)
+    return text("search").strip() if more else ""
 
 
 def _tools(cards: Mapping[str, str]) -> str:

@@ -162,13 +162,15 @@ class Source(Protocol):
 class Variable:
     """A value bound by name. The engine reads the card (at most 1,000 characters); only a sandbox opens the source.
 
-    ``trusted`` is False for what a subkernel handed up: its card is text of the model's making.
+    ``trusted`` is False for what a subkernel handed up: its card is text of the model's making. ``text_size`` is about
+    how many characters of text it holds for `search` to look through.
     """
 
     name: str
     card: str
     source: Source = field(repr=False)
     trusted: bool = True
+    text_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

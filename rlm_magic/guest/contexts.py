@@ -8,6 +8,7 @@ from typing import Any, Dict
 
 from .card import card
 from .load import dump
+from .texts import text_size
 
 MAX_CARD = 1_000
 
@@ -25,7 +26,8 @@ class Outbox:
             Exception: whatever writing it raises.
         """
         form = dump(value, os.path.join(self._directory, name))
-        return {"file": name, "format": form, "card": card("context", value)[:MAX_CARD]}
+        described = {"card": card("context", value)[:MAX_CARD], "text_size": text_size(value)}
+        return {"file": name, "format": form, **described}
 
     def drop(self, prefix: str) -> None:
         """Remove the files of a call that is over."""

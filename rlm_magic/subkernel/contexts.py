@@ -14,7 +14,7 @@ from ..engine.errors import BindingError
 from ..engine.types import ValueFile, Variable
 from ..guest.frames import FrameError
 from .files import take
-from .results import text
+from .results import number, text
 from .rundir import Place
 
 MAX_CARD = 1_000
@@ -70,7 +70,8 @@ def handed_up(place: Place, fields: Any) -> Variable:
     name, form = text(fields, "file"), fields.get("format")
     if not _NAME.fullmatch(name) or form not in _FORMATS:
         raise FrameError("a context names no file of the outbox, or an unknown format")
-    return Variable("context", text(fields, "card")[:MAX_CARD], HandedUp(place, name, form), trusted=False)
+    card, size = text(fields, "card")[:MAX_CARD], number(fields, "text_size")
+    return Variable("context", card, HandedUp(place, name, form), trusted=False, text_size=size)
 
 
 def _checked(descriptor: int) -> int:

@@ -168,12 +168,14 @@ def test_the_round_trip_of_a_call_is_short(session: Session) -> None:
 def test_a_batch_of_sub_rlms_hands_each_its_context() -> None:
     seen: list[tuple[str, str, ValueFile]] = []
     texts: list[str] = []
+    sizes: list[int] = []
 
     async def handle(call: SubCall) -> list[SubReply]:
         for context in call.contexts:
             assert context is not None
             seen.append((context.name, context.card, context.source.file()))
             texts.append(_content(seen[-1][2]))
+            sizes.append(context.text_size)
         return await echo(call)
 
     with opened(recursive=True) as session:
@@ -182,6 +184,7 @@ def test_a_batch_of_sub_rlms_hands_each_its_context() -> None:
         )
         assert session.run(code, handle).output == "['A', 'B']\n[]\n"
         assert texts == ["one", "z" * 5000]
+        assert sizes == [3, 5000]
         assert all(name == "context" and 0 < len(card) <= 1000 for name, card, _ in seen)
         assert not any(Path(file.path).exists() for *_, file in seen)
 

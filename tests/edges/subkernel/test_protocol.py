@@ -138,13 +138,14 @@ def test_a_broken_frame_costs_the_session_and_nothing_else(forger: Session, data
 @pytest.mark.parametrize(
     "context",
     [
-        {"file": "../c.json", "format": "text", "card": ""},
-        {"file": "/etc/passwd", "format": "text", "card": ""},
-        {"file": "..", "format": "text", "card": ""},
-        {"file": "0-0\n", "format": "text", "card": ""},
-        {"file": "0-0", "format": "path", "card": ""},
-        {"file": "0-0", "format": "text", "card": 5},
-        {"file": 7, "format": "text", "card": ""},
+        {"file": "../c.json", "format": "text", "card": "", "text_size": 0},
+        {"file": "/etc/passwd", "format": "text", "card": "", "text_size": 0},
+        {"file": "..", "format": "text", "card": "", "text_size": 0},
+        {"file": "0-0\n", "format": "text", "card": "", "text_size": 0},
+        {"file": "0-0", "format": "path", "card": "", "text_size": 0},
+        {"file": "0-0", "format": "text", "card": 5, "text_size": 0},
+        {"file": 7, "format": "text", "card": "", "text_size": 0},
+        {"file": "0-0", "format": "text", "card": "", "text_size": -1},
         "text",
     ],
 )
@@ -167,7 +168,7 @@ def test_a_card_is_cut(forger: Session) -> None:
 
     code = (
         "forge(type='call', id=1000, op='rlm', count=1, model=None)\n"
-        "context = {'file': '0-0', 'format': 'text', 'card': 'x' * 5000}\n"
+        "context = {'file': '0-0', 'format': 'text', 'card': 'x' * 5000, 'text_size': 0}\n"
         "forge(type='item', id=1000, index=0, prompt='q', context=context)\n"
         "import time; time.sleep(0.3)"
     )

@@ -41,6 +41,11 @@ def test_each_bound_value_can_be_searched(tier: Tier, store: ValueStore, tmp_pat
         assert error.message.startswith("item 'frame' is a DataFrame: over= takes a text")
 
 
+def test_a_value_says_how_much_there_is_to_search(store: ValueStore) -> None:
+    values = {"text": "x" * 99, "table": pd.DataFrame({"id": [1, 2], "body": ["abc", None]}), "number": 7}
+    assert [bind(name, value, store=store).text_size for name, value in values.items()] == [99, 3, 0]
+
+
 def test_an_index_takes_no_memory_and_leaves_no_file_and_its_making_can_be_interrupted(
     tier: Tier, store: ValueStore
 ) -> None:
