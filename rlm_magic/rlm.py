@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from .resuming import Recording
 from .run import Run, attended
 from .settings import Settings
 from .trace import Runs
+
+log = logging.getLogger("rlm_magic")
 
 
 class RLM:
@@ -28,14 +31,16 @@ class RLM:
         limits: what one run may use.
         sandbox: how the model's code is confined; "none": not at all.
         kernel: the kernelspec of the subkernels; None: this Python.
-        cache: "on" uses and keeps the models' replies, "replay" uses kept ones alone.
+        cache: "on" uses and keeps the models' replies, "replay" uses kept ones alone. Models that are objects are told
+            apart by their names.
+        cassette: a file that keeps the replies; None: what all notebooks share.
         tools: functions of yours that the model's code may call.
         model_options: passed to litellm as they are, such as {"temperature": 0}; "max_tokens" is what each reply may
             have.
         model_notes: advice for models by a pattern of their names, such as {"*qwen*": "Be brief."}.
 
     Raises:
-        InputError: an unknown sandbox or cache.
+        InputError: an unknown sandbox or cache, or a cassette and nothing to do with it.
 
     Example:
         >>> rlm = RLM(model="openai/gpt-5", sub_model="openai/gpt-5-mini", limits=Limits(depth=2, cost=1.0))
@@ -53,6 +58,7 @@ class RLM:
         sandbox: str = "auto",
         kernel: str | None = None,
         cache: str = "off",
+        cassette: str | None = None,
         tools: Sequence[Callable[..., Any]] = (),
         model_options: Mapping[str, Any] | None = None,
         model_notes: Mapping[str, str] | None = None,
@@ -66,6 +72,7 @@ class RLM:
             sandbox=sandbox,
             kernel=kernel,
             cache=cache,
+            cassette=cassette,
             tools=tuple(tools),
             model_options=model_options,
             model_notes=model_notes,
@@ -156,7 +163,10 @@ class RLM:
 
 def _wait(start: Callable[[], Run]) -> Result:
     with attended():
-        result = start().wait()
+        run = start()
+        result = run.wait()
+    if run.notice:
+        log.warning("%s", run.notice)
     if result.status == "stopped":
         raise KeyboardInterrupt(f"run {result.run_id} was stopped")
     return result

@@ -13,6 +13,7 @@ from typing import Any
 
 from .answers import AnswerType
 from .background import engine
+from .caching import Cache
 from .engine.budget import Budget
 from .engine.events import Event
 from .engine.harness import NoReplies, accept_any
@@ -28,6 +29,7 @@ from .result import Result
 from .resuming import Recording, kept_options
 from .settings import Settings
 from .steering import Steering
+from .subkernel import HASH_SEED
 from .trace import FileJournal, Runs
 from .view import Feed
 
@@ -73,6 +75,7 @@ class Run:
         self._answer_type = answer_type
         self._task = task_of(query, named, answer_type.words if answer_type else "")
         self._resumed = resumed
+        self._cache = Cache(settings)
         model, sub_model, budget = self._paying(settings)
         self.model = model
         runs = Runs(settings.runs_dir)
@@ -88,7 +91,9 @@ class Run:
         started = time.monotonic()
         self.feed = Feed(self.id, self._carry_out, self.tree.bodies.get, lambda: time.monotonic() - started)
         known = [resumed.replies] if resumed else []
-        recorder = Recorder(self._journal, [self.tree.apply, self.feed, *known, *observers], time.monotonic)
+        replies = self._cache.replies(resumed.replies if resumed else NoReplies(), budget, (model, sub_model))
+        observers = [self.tree.apply, self.feed, *known, *self._cache.observers, *observers]
+        recorder = Recorder(self._journal, observers, time.monotonic)
         harness = Harness(
             model=model,
             sub_model=sub_model,
@@ -97,7 +102,7 @@ class Run:
             budget=budget,
             reply_tokens=settings.reply_tokens,
             gate=RecordedGate(resumed.replies, self._steering) if resumed else self._steering,
-            replies=resumed.replies if resumed else NoReplies(),
+            replies=replies,
             check=answer_type.complaint if answer_type else accept_any,
             header=self._header(settings),
         )
@@ -108,7 +113,7 @@ class Run:
 
     def _paying(self, settings: Settings) -> tuple[Model, Model, Budget]:
         """The root model, the sub-model, and the ledger of what they may use."""
-        model, sub_model = settings.models()
+        model, sub_model = self._cache.models()
         budget = Budget(settings.limits, time.monotonic)
         budget.check(model, sub_model)
         if self._resumed is not None:
@@ -125,15 +130,16 @@ class Run:
             "confinement": self._subkernels.confinement,
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "versions": versions(),
+            "hash_seed": HASH_SEED,
             **({"resumed": self._resumed.id} if self._resumed else {}),
         }
 
     @property
     def notice(self) -> str:
-        """What the user should know of a resumed run, one line; empty if nothing."""
-        if self._resumed is None:
-            return ""
-        return "; ".join(filter(None, (self._resumed.notice, self._resumed.replies.notice)))
+        """What the user should know of the run's record and its kept replies, one line; empty if nothing."""
+        resumed = self._resumed
+        said = [resumed.notice, resumed.replies.notice] if resumed else []
+        return "; ".join(filter(None, [*said, self._cache.notice]))
 
     def hand_over(self) -> None:
         """Write the values of the run; afterwards the notebook may change its own.
@@ -218,6 +224,7 @@ class Run:
             return Answer("stopped", reason="stopped by the user")
         finally:
             try:
+                await self._cache.close()
                 await self._journal.close()
             finally:
                 live.pop(self.id, None)

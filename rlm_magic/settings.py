@@ -67,6 +67,11 @@ class Settings:
         for name, value, known in (("sandbox", self.sandbox, SANDBOXES), ("cache", self.cache, CACHES)):
             if value not in known:
                 raise InputError(f"{name}={value!r} is not known: give {did_you_mean(value, known)}")
+        if self.cassette and self.cache == "off":
+            raise InputError(
+                f"cassette {self.cassette} says where replies are kept, not what to do with them: "
+                "add --cache on to record, or --cache replay to use them alone"
+            )
         tokens: Any = self.reply_tokens
         if tokens is not None and (not isinstance(tokens, int) or tokens < LEAST_OUTPUT):
             raise InputError(
@@ -84,11 +89,19 @@ class Settings:
         Raises:
             InputError: no model where one is needed, an unknown one, or a key that is not there.
         """
-        root = self.model or os.environ.get("RLM_MODEL") or default_model(os.environ)
-        same = OFFLINE_SUB_MODEL if root == OFFLINE_MODEL else root
-        sub = self.sub_model or os.environ.get("RLM_SUB_MODEL") or same
+        root, sub = self.chosen_models()
         opened = self._open(root)
         return opened, opened if sub == root else self._open(sub)
+
+    def chosen_models(self) -> tuple[str | Model, str | Model]:
+        """The root model and the sub-model, by name if they are not open already.
+
+        Raises:
+            InputError: no model where one is needed.
+        """
+        root = self.model or os.environ.get("RLM_MODEL") or default_model(os.environ)
+        same = OFFLINE_SUB_MODEL if root == OFFLINE_MODEL else root
+        return root, self.sub_model or os.environ.get("RLM_SUB_MODEL") or same
 
     def _open(self, model: str | Model) -> Model:
         if not isinstance(model, str):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from ..engine.errors import ModelError
 from ..engine.ports import Model
-from ..engine.types import Completion, Price, Usage
+from ..engine.types import Completion, Message, Price, Usage
 
 Redact: TypeAlias = Callable[[str], str]
 COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
@@ -16,13 +17,17 @@ COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
 
 @dataclass(frozen=True, slots=True)
 class KeptModel:
-    """What prompts depend on of a model; see `Model`. ``key`` names it with its setting."""
+    """A `Model` as it was recorded: what prompts depend on. ``key`` names it with its setting."""
 
     key: str
     name: str
     window: int
     price: Price | None
     notes: str
+
+    async def complete(self, messages: Sequence[Message], *, max_tokens: int) -> Completion:
+        """See `Model.complete`; it never answers."""
+        raise ModelError(f"{self.name} was recorded: nothing is sent to it")
 
     @classmethod
     def of(cls, key: str, model: Model) -> KeptModel:

@@ -13,7 +13,8 @@ from ..engine.ports import Model
 from .catalog import configured_providers, known_models
 from .library import close_connections, litellm, preload
 from .notes import find_notes
-from .redact import redact
+from .redact import redact, reply_options
+from .route import server_of
 
 __all__ = [
     "close_connections",
@@ -23,6 +24,8 @@ __all__ = [
     "open_model",
     "preload",
     "redact",
+    "reply_options",
+    "server_of",
 ]
 
 _OFFLINE = "rlm-offline"

@@ -51,6 +51,15 @@ def remember_options(options: Mapping[str, Any]) -> None:
             remember([value] if isinstance(value, str) else [])
 
 
+def reply_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a model's options that may change a reply: all but what may be a secret."""
+    return {
+        name: value
+        for name, value in options.items()
+        if not name.endswith("headers") and not (isinstance(value, str) and _SECRET_NAME.search(name))
+    }
+
+
 def redact(text: str) -> str:
     """The text with every known secret, and whatever has the form of one, replaced."""
     secrets = _known | set(_environment_secrets())

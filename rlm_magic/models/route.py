@@ -74,6 +74,11 @@ def find_route(library: Any, name: str, api_base: str | None, api_key: str | Non
     )
 
 
+def server_of(name: str, api_base: str | None) -> str:
+    """The address that a model's requests go to, if it is configured; else ""."""
+    return api_base or _configured_base(name.partition("/")[0])
+
+
 def _key_hint(provider: str, *, given: bool, variable: str | None, local: bool) -> str:
     if given:
         return "check the key that was passed"

@@ -1,11 +1,13 @@
 """Edge: the model's code runs in an ipykernel of its own, which this package starts, watches and ends."""
 
 from ..guest.names import RESERVED, SUBKERNEL_MARK
+from .environment import HASH_SEED
 from .probe import probe, probe_tiers
 from .sandbox import Subkernel, Subkernels, close_all
 from .tiers import Tier, choose
 
 __all__ = [
+    "HASH_SEED",
     "RESERVED",
     "SUBKERNEL_MARK",
     "Subkernel",
