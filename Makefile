@@ -24,7 +24,7 @@ help:
 	@echo "make test      the tests without the slow ones, in a few minutes (needs Node.js 20)"
 	@echo "make test-all  every test: real browsers, clean installs, pressure"
 	@echo "make fuzz      the property tests again, with thousands of new examples each"
-	@echo "make bench     measure turns, sub-calls, sub-RLMs and the hand-over of values"
+	@echo "make bench     measure turns, sub-calls, sub-RLMs, the hand-over of values, search"
 	@echo "PYTHON=python3.12 chooses another Python; rm -rf .venv .make starts afresh"
 
 demo: .make/demo
@@ -55,6 +55,7 @@ bench: .make/dev
 	@$(BIN)/python -m benchmarks.calls
 	@$(BIN)/python -m benchmarks.binding
 	@$(BIN)/python -m benchmarks.confinement
+	@$(BIN)/python -m benchmarks.search
 
 wheel: .make/dev .make/view
 	@$(BIN)/python -m build --wheel --no-isolation
