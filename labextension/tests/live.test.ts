@@ -165,4 +165,15 @@ describe("the demo's kernel", () => {
     expect(run.history.value.next).toBe(1000);
     expect(run.link.value).toBe("open");
   });
+
+  it("that are cut stay where asking brings nothing", async () => {
+    const { wire, run } = connected();
+    const cut = { seq: 5, t: 1, type: "body", node: "0", data: { sha256: "abc", text: "cut" } };
+    wire.receive({ type: "events", from: 5, to: 6, t: 1, events: [cut] });
+    run.bodies.retry("abc");
+    wire.receive({ type: "body", sha256: "abc", text: null });
+    await vi.advanceTimersByTimeAsync(0);
+    const problem = "The kernel does not have it any more.";
+    expect(run.bodies.get("abc").value).toEqual({ state: "text", text: "cut", problem });
+  });
 });

@@ -96,6 +96,40 @@ def test_the_saved_run_works_after_a_restart_and_without_a_kernel(page: Any, eit
     look_around(page)
 
 
+def printing(request: Request) -> str:
+    return code("for i in range(9_000): print('line', i)\nFINAL('printed')")
+
+
+def test_what_a_record_leaves_out_comes_from_the_kernel_while_it_lives(page: Any, lab: Any) -> None:
+    with OpenAIServer(route({"root": printing})) as server:
+        notebook = Notebook(page, lab, "bodies.ipynb", LOAD, ask(server))
+        notebook.run(0)
+        notebook.run(1)
+    more = page.get_by_role("button", name="Ask the kernel for more of it")
+    panel = page.locator(".rlm-panel")
+    middle = panel.get_by_text("line 4500")
+
+    def open_output() -> None:
+        page.get_by_role("button", name="Open the recursion tree").click()
+        page.get_by_role("treeitem").filter(has_text="for i in range").first.click()
+        page.get_by_role("tab", name="Output").click()
+        page.get_by_text("Here without its middle: it has 88,890 characters").wait_for()
+        assert middle.count() == 0
+
+    open_output()
+    more.click()
+    middle.wait_for()
+    assert more.count() == 0
+    notebook.save()
+    notebook.ask("restart()")
+    notebook.wait_idle()
+    notebook.open()
+    open_output()
+    more.click()
+    page.get_by_text("The kernel does not have it any more.").wait_for()
+    assert "line 8999" in panel.inner_text()
+
+
 def test_a_run_is_stopped_by_interrupt_where_comms_have_no_subshell(page: Any, lab: Any) -> None:
     off = '{"commsOverSubshells": "disabled"}'
     with (

@@ -159,6 +159,36 @@ def test_notebook_7_pauses_steps_edits_and_stops_a_blocking_cell(page: Any, note
     assert trace.nodes[f"0.{turn + 1}.1"].output == "edited\n"
 
 
+STUBBORN = """while True:
+    try:
+        while True: pass
+    except BaseException: print("not now")"""
+
+
+@pytest.mark.parametrize(
+    ("way", "phase", "status"),
+    [("Answer now", "thinking", "forced"), ("Stop", "thinking", "stopped"), ("Kill", "executing", "stopped")],
+)
+def test_each_way_to_stop_ends_a_blocking_cell(page: Any, lab: Any, way: str, phase: str, status: str) -> None:
+    model = looking if way != "Kill" else lambda request: code(STUBBORN)
+    with OpenAIServer(route({"root": model})) as server:
+        ask = f"%%rlm text -m openai/root -s openai/sub --api-base {server.url} -o out\nhow many words?"
+        left = "import psutil\nprint(len(psutil.Process().children(recursive=True)), 'left')"
+        notebook = Notebook(page, lab, "ways.ipynb", LOAD, ask, left)
+        notebook.run(0)
+        notebook.start(1)
+        page.get_by_text(phase).first.wait_for()
+        page.get_by_role("button", name="Other ways to stop").click()
+        page.locator(".rlm-menu").get_by_role("button", name=way).click()
+        notebook.below(1).get_by_text("forced" if status == "forced" else "RunEnded").first.wait_for()
+        notebook.start(2)
+        notebook.below(2).get_by_text("0 left").wait_for()
+        assert server.in_flight == 0
+    trace = Trace(lab)
+    assert trace.result.status == status
+    assert all(node.closed is not None for node in trace.result.nodes)
+
+
 def batching(request: Request) -> str:
     asked = "llm_query_batched(['how', 'many'])"
     return code(asked) if len(request["messages"]) == 2 else code(f"print({asked})\nFINAL(len(context.split()))")

@@ -7,9 +7,11 @@ export interface BodySource {
   fetch(sha256: string): Promise<string | null>;
 }
 
+const GONE = "The kernel does not have it any more.";
+
 export type Body =
   | { state: "loading" }
-  | { state: "text"; text: string }
+  | { state: "text"; text: string; problem?: string }
   | { state: "missing" }
   | { state: "failed"; why: string };
 
@@ -53,11 +55,18 @@ export class Bodies {
     body.value = { state: "loading" };
     source.fetch(sha256).then(
       (text) => {
-        body.value = text === null ? { state: "missing" } : { state: "text", text };
+        body.value = text === null ? this.fallBack(sha256, GONE) : { state: "text", text };
       },
       (error: unknown) => {
-        body.value = { state: "failed", why: error instanceof Error ? error.message : String(error) };
+        const why = error instanceof Error ? error.message : String(error);
+        body.value = this.fallBack(sha256, why, { state: "failed", why });
       },
     );
+  }
+
+  /** What is left where asking brought nothing: the cut text at hand, if there is one. */
+  private fallBack(sha256: string, problem: string, without: Body = { state: "missing" }): Body {
+    const text = this.known().get(sha256);
+    return text === undefined ? without : { state: "text", text, problem };
   }
 }

@@ -25,7 +25,7 @@ export function BodyText({ view, reference, render = plain }: Props) {
     return (
       <>
         {isCut(body.text, reference) && (
-          <CutNote view={view} reference={reference} length={body.text.length} />
+          <CutNote view={view} reference={reference} length={body.text.length} problem={body.problem ?? ""} />
         )}
         {render(body.text)}
       </>
@@ -48,12 +48,19 @@ export function BodyText({ view, reference, render = plain }: Props) {
 /** Records keep long texts without their middle. */
 const isCut = (text: string, { chars: whole }: BodyRef): boolean => text.length < whole;
 
-function CutNote({ view, reference, length }: Props & { length: number }) {
+interface CutProps extends Props {
+  /** Characters that are here. */
+  length: number;
+  /** Why asking for more brought nothing. */
+  problem: string;
+}
+
+function CutNote({ view, reference, length, problem }: CutProps) {
   const { bodies } = view.run;
   const moreToHave = bodies.canAsk && length < MOST_AT_ONCE;
   return (
     <p class="rlm-notice">
-      {`Here without its middle: it has ${chars(reference.chars)}.`}
+      {`Here without its middle: it has ${chars(reference.chars)}. ${problem}`}
       {moreToHave && (
         <Button onClick={() => bodies.retry(reference.sha256)}>Ask the kernel for more of it</Button>
       )}
