@@ -50,8 +50,8 @@ class Search:
 
         Args:
             over: what to look through: a text, a list or dict of texts, a table or list of records, a `Path`; default
-                `context`. It is indexed once, at about 10 MB a second, up to some 600 MB; a change inside a table is not
-                noticed.
+                `context`. It is indexed once, at about 10 MB a second, up to some 600 MB. What changes inside a table
+                is not noticed.
             column: of a table or of records; default: the one that holds the most text.
         """
         _check(query, k)
