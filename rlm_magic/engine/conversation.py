@@ -224,6 +224,8 @@ class Conversation:
             self.partial = result.partial
         self._answer_now = calls.answer_now
         turn.notes += calls.hints
+        if calls.cut:
+            turn.notes.append(observation.CUT_REPLIES.format(calls.cut))
         fields = self._fields(span.node, result, turn.cap)
         span.end("ok" if result.status == "ok" else "error", calls=calls.count, **fields)
         return result

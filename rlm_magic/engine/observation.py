@@ -16,6 +16,7 @@ NAMES = 20
 NO_CODE = "Your reply held no code, so nothing ran. Write a ```repl block; submit with FINAL(value) inside one."
 CUT_REPLY = "Your reply was cut at the output limit and its unfinished code was not run. Write less in one reply."
 EMPTY_REPLY = "Your reply was empty, perhaps because thinking used it up. Think less and write a ```repl block."
+CUT_REPLIES = "Replies of sub-calls that were cut at the output limit: {}. Ask for less in one call."
 NOT_RUN = "The blocks after it were not run."
 BLIND = (
     "not accepted yet: it was submitted on the first turn by code that never looked at the context. "

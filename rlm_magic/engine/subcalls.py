@@ -37,6 +37,7 @@ class CellCalls:
 
     def __init__(self, harness: Harness, node: str, place: Place, solve: Solve) -> None:
         self.count = 0
+        self.cut = 0
         self.answer_now = False
         self.hints: list[str] = []
         self._harness = harness
@@ -214,6 +215,7 @@ class CellCalls:
         fields: dict[str, Any] = {"label": prompt, "child": number, "request": request.digest}
         with opened(recorder, parent, "llm", depth=self._place.depth + 1, **fields) as span:
             completion = await send(harness, span.node, request, ticket)
+        self.cut += completion.finish_reason == "length"
         return completion.text
 
     async def _rlm(self, parent: str, prompt: str, context: Variable | None, model: Model, index: int | None) -> str:

@@ -162,6 +162,17 @@ def test_replies_have_the_length_that_was_asked_for_up_to_what_the_window_leaves
     assert 8_000 < sub.max_tokens[0] < 9_000
 
 
+def test_sub_replies_that_were_cut_are_counted() -> None:
+    def reply(messages: Sequence[Message]) -> Completion:
+        reason = "length" if "long" in messages[-1].content else "stop"
+        return Completion("half a", Usage(1, 1), "small", reason)
+
+    root = [code("llm_query_batched(['long', 'short', 'long'])"), code("llm_query(docs)"), code("FINAL(docs)")]
+    ran = run(root, sub_model=ScriptedModel(reply))
+    assert "that were cut at the output limit: 2." in ran.model.requests[1][-1].content
+    assert "cut at the output limit" not in ran.last_prompt()
+
+
 def test_a_last_answer_has_that_length_too() -> None:
     root = ScriptedModel(["no code", "three"])
     assert run(root, reply_tokens=30_000, limits={"turns": 1}).answer.outcome == "forced"
