@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
-from .cache import Cassette, Database, KeptModel, database_path
+from .cache import BOUND, Cassette, Database, KeptModel, contents, database_path, trim
 from .engine.budget import Budget
 from .engine.cached import CachedReplies
 from .engine.errors import InputError
@@ -17,6 +18,9 @@ from .engine.request import digest_of
 from .models import redact, reply_options, server_of
 from .settings import Settings
 from .trace import Runs
+
+UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]B|)")
 
 
 class Cache:
@@ -113,6 +117,44 @@ def cache_path(runs_dir: str | None) -> Path:
     """The database of kept replies: beside the directory of the runs, or in the one that was chosen for them."""
     runs = Runs(runs_dir).directory
     return database_path(runs if runs_dir else runs.parent)
+
+
+def describe(runs_dir: str | None) -> str:
+    """How many replies are kept, how large and where, in one line.
+
+    Raises:
+        InputError: they cannot be read.
+    """
+    path = cache_path(runs_dir)
+    held = contents(path)
+    return f"{held.replies:,} in {path} ({_megabytes(held.size)}, at most {_megabytes(BOUND)})"
+
+
+def keep(words: Sequence[str], runs_dir: str | None) -> str:
+    """Carry out ``%rlm cache`` and ``%rlm cache trim [SIZE|all]``; says what is kept then.
+
+    Raises:
+        InputError: other words, or replies that cannot be read.
+    """
+    if words and (words[0] != "trim" or len(words) > 2):
+        raise InputError(f"%rlm cache {' '.join(words)} is not known: give %rlm cache, or %rlm cache trim 200MB")
+    if words:
+        path = cache_path(runs_dir)
+        trim(path, _bytes(words[1]) if len(words) == 2 else contents(path).size // 2)
+    return f"kept replies: {describe(runs_dir)}"
+
+
+def _bytes(size: str) -> int:
+    found = SIZE.fullmatch(size.strip().upper())
+    if size == "all":
+        return 0
+    if found is None:
+        raise InputError(f"{size!r} is not a size: give one such as 200MB or 1.5GB, or all")
+    return int(float(found[1]) * UNITS[found[2]])
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / UNITS['MB']:,.1f} MB"
 
 
 def _store(settings: Settings, *, replay: bool) -> Cassette | Database:

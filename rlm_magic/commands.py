@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from IPython.display import display  # pyright: ignore[reportUnknownVariableType]
 
+from .caching import keep
 from .doctor import report
 from .engine.errors import InputError
 from .result import Result
@@ -28,6 +29,8 @@ HELP = """\
 %rlm stop [ID]            stop a run, or all
 %rlm resume ID [options]  go on with a run that was stopped or killed; with more --calls, with one that a limit ended
 %rlm export ID FILE       write a run to FILE: .jsonl, .html, .md or .json
+%rlm cache                the replies that --cache on has kept
+%rlm cache trim [SIZE]    forget those not used for longest: down to SIZE, such as 200MB; the older half; or all
 %rlm doctor               what works on this machine
 %rlm help                 this"""
 
@@ -91,6 +94,10 @@ def _doctor(rest: Sequence[str], magic: RLMMagic) -> None:
     print(report(magic.runs_dir or None))
 
 
+def _cache(rest: Sequence[str], magic: RLMMagic) -> None:
+    print(keep(rest, magic.runs_dir or None))
+
+
 def _help(rest: Sequence[str], magic: RLMMagic) -> None:
     print(HELP)
 
@@ -106,6 +113,7 @@ COMMANDS: dict[str, Callable[[Sequence[str], RLMMagic], Result | Handle | None]]
     "stop": _stop,
     "resume": _resume,
     "export": _export,
+    "cache": _cache,
     "doctor": _doctor,
     "help": _help,
 }

@@ -51,6 +51,8 @@ def complete_line(shell: InteractiveShell, event: Any) -> list[str]:
     if len(words) == 2 and words[1] in OF_A_RUN:
         runs_dir = getattr(shell.magics_manager.registry["RLMMagic"], "runs_dir", None)
         return [run.id for run in Runs(runs_dir or None).list()]
+    if words[1:] in (["cache"], ["cache", "trim"]):
+        return ["all"] if words[-1] == "trim" else ["trim"]
     if words[1:2] == ["resume"] and event.symbol.startswith("-"):
         return list(OPTIONS)
     return list(COMMANDS)

@@ -6,6 +6,7 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+from .caching import describe
 from .engine.errors import InputError
 from .models import configured_providers
 from .settings import default_model
@@ -26,6 +27,7 @@ def report(runs_dir: str | None = None) -> str:
         "subkernel": probe(),
         "sandbox": probe_tiers(),
         "runs": f"{len(runs.list())} in {runs.directory}",
+        "kept replies": _kept(runs_dir),
     }
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
@@ -36,6 +38,13 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "missing"
+
+
+def _kept(runs_dir: str | None) -> str:
+    try:
+        return describe(runs_dir)
+    except InputError as error:
+        return str(error)
 
 
 def _default() -> str:

@@ -79,7 +79,7 @@ class RLMMagic(Options):
     @no_var_expand
     @line_magic("rlm")
     def command(self, line: str) -> Result | Handle | None:
-        """Look after runs: %rlm status, runs, show ID, stop [ID], resume ID, export ID FILE, doctor, help."""
+        """Look after runs: %rlm status, runs, show ID, stop [ID], resume ID, export ID FILE, cache, doctor, help."""
         try:
             return commands.run(shlex.split(line), self)
         except (InputError, BindingError, ValueError) as error:

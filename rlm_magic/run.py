@@ -117,7 +117,7 @@ class Run:
         budget = Budget(settings.limits, time.monotonic)
         budget.check(model, sub_model)
         if self._resumed is not None:
-            self._resumed.check(self._task.variables, model, sub_model)
+            self._resumed.check(self._task.variables, model, sub_model, settings.tools)
             self._resumed.charge(budget, model, sub_model)
         return model, sub_model, budget
 
@@ -224,10 +224,10 @@ class Run:
             return Answer("stopped", reason="stopped by the user")
         finally:
             try:
-                await self._cache.close()
                 await self._journal.close()
             finally:
                 live.pop(self.id, None)
+                await self._cache.close()
 
     async def result(self) -> Result:
         """Wait for the end under any event loop; cancelling the wait stops the run."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 FORMAT = 1
 READ_SECONDS = 0.05  # a reader waits for nobody but a process that repairs the file after a crash
-WRITE_SECONDS = 30.0
+WRITE_SECONDS = 10.0
 
 SCHEMA = f"""
 BEGIN IMMEDIATE;

@@ -45,6 +45,8 @@ def trim(path: Path, size: int) -> Contents:
     if path.exists():
         with _managed(path) as connection:
             trim_rows(connection, size)
+            if not _count(connection):
+                connection.execute("DELETE FROM models")
             connection.executescript("PRAGMA incremental_vacuum")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return contents(path)

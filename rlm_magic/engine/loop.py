@@ -87,6 +87,8 @@ class _Rlm:
                 recorder.patch(span.node, prompt=recorder.prompt(span.node, [prompt.say("user", place.prompt)]))
             answer = await (self._run() if self.is_run else self._answer())
             span.end(STATUS[answer.outcome], outcome=answer.outcome, reason=answer.reason)
+            if self.is_run and self.harness.budget.known:
+                span.fields["cached_calls"] = self.harness.budget.known
             if answer.value is not None:
                 span.fields["answer"] = recorder.body(span.node, prompt.as_text(answer.value))
                 span.fields["answer_json"] = not isinstance(answer.value, str)

@@ -53,7 +53,8 @@ def _latest(tree: Tree, root: Node) -> Iterator[Node]:
 
 def _calls(root: Node) -> str:
     failed = f" ({root.sums.failed:,} failed)" if root.sums.failed else ""
-    return f"{plural(root.sums.calls, 'call')}{failed}"
+    cached = f", {root.fields['cached_calls']} cached" if "cached_calls" in root.fields else ""
+    return f"{plural(root.sums.calls, 'call')}{failed}{cached}"
 
 
 def is_offline(root: Node) -> bool:

@@ -111,6 +111,8 @@ def test_a_kept_reply_is_shown_as_such_with_what_it_saved() -> None:
     assert kept["prompt"] == paid["prompt"]
     assert "usage" not in kept
     assert second.tree.nodes["0"].sums.calls == 0
+    assert second.tree.nodes["0"].fields["cached_calls"] == 5
+    assert "cached_calls" not in first.tree.nodes["0"].fields
 
 
 def test_a_question_that_was_changed_goes_the_same_way_up_to_the_change() -> None:
