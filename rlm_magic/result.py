@@ -18,6 +18,7 @@ from .engine.prompt import as_text
 from .engine.replay import recorded_usage
 from .engine.tree import Node, Tree
 from .engine.types import Answer, Json, Message, Outcome, Usage
+from .models import concealing
 from .trace import is_live, read_events
 from .view import document, page
 
@@ -76,7 +77,7 @@ class NodeView:
 
 
 class Result:
-    """How a run ended; ``str`` of it is the answer.
+    """How a run ended; ``str`` of it is the answer, with keys masked.
 
     Attributes:
         answer: the value as it was submitted, JSON-able; of the type that was asked for, if one was.
@@ -89,9 +90,10 @@ class Result:
 
     def __init__(self, answer: Answer, tree: Tree, run_id: str, path: Path, *, typed: object = None) -> None:
         self.answer: Any = answer.value if typed is None else typed
-        self._text = "" if answer.value is None else as_text(answer.value)
+        conceal = concealing()
+        self._text = "" if answer.value is None else conceal(as_text(answer.value))
         self.status: Outcome = answer.outcome
-        self.reason = answer.reason
+        self.reason = conceal(answer.reason)
         self.usage = answer.usage
         self.tree = tree
         self.run_id = run_id

@@ -23,7 +23,7 @@ from .engine.recorder import Recorder
 from .engine.replay import RecordedGate
 from .engine.tree import Tree
 from .engine.types import Answer
-from .models import close_connections
+from .models import close_connections, concealing
 from .preparing import refuse_inside_subkernel, subkernels_of, task_of, versions
 from .result import Result
 from .resuming import Recording, kept_options
@@ -93,7 +93,7 @@ class Run:
         known = [resumed.replies] if resumed else []
         replies = self._cache.replies(resumed.replies if resumed else NoReplies(), budget, (model, sub_model))
         observers = [self.tree.apply, self.feed, *known, *self._cache.observers, *observers]
-        recorder = Recorder(self._journal, observers, time.monotonic)
+        recorder = Recorder(self._journal, observers, time.monotonic, concealing())
         harness = Harness(
             model=model,
             sub_model=sub_model,

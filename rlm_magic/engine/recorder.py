@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
 
 from .errors import JournalError
 from .events import Event, EventType, reference
@@ -15,12 +15,18 @@ log = logging.getLogger("rlm_magic")
 
 
 class Recorder:
-    """The one writer of a run's events. Used on the engine's thread only."""
+    """The one writer of a run's events. Used on the engine's thread only.
 
-    def __init__(self, journal: Journal, observers: Iterable[Observer], clock: Clock) -> None:
+    ``conceal`` takes secrets out of every text before anybody has it.
+    """
+
+    def __init__(
+        self, journal: Journal, observers: Iterable[Observer], clock: Clock, conceal: Callable[[str], str] = str
+    ) -> None:
         self._journal = journal
         self._observers = list(observers)
         self._clock = clock
+        self._conceal = conceal
         self._start = clock()
         self._seq = 0
         self._children: dict[str, int] = {}
@@ -54,6 +60,7 @@ class Recorder:
 
     def body(self, node: str, text: str) -> dict[str, Any]:
         """Store a text once and return what a body field holds of it."""
+        text = self._conceal(text)
         ref = reference(text)
         if ref["sha256"] not in self._bodies:
             self._bodies.add(ref["sha256"])
@@ -75,7 +82,7 @@ class Recorder:
         return f"{parent}.{self._children.get(parent, 0) + 1 if child is None else child}"
 
     def _emit(self, type_: EventType, node: str, data: dict[str, Any]) -> None:
-        event = Event(self._seq, round(self._clock() - self._start, 6), type_, node, data)
+        event = Event(self._seq, round(self._clock() - self._start, 6), type_, node, _each(data, self._conceal))
         self._seq += 1
         self._append(event)
         for observer in list(self._observers):
@@ -93,3 +100,14 @@ class Recorder:
         except Exception:
             log.exception("an observer failed and is left out for the rest of the run")
             self._observers.remove(observer)
+
+
+def _each(value: Any, change: Callable[[str], str]) -> Any:
+    """A value of JSON with all its texts changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {name: _each(part, change) for name, part in cast("Mapping[str, Any]", value).items()}
+    if isinstance(value, (list, tuple)):
+        return [_each(part, change) for part in cast("Sequence[Any]", value)]
+    return value

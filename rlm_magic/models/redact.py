@@ -1,6 +1,8 @@
-"""The one place where secrets are taken out of text on its way to a person: errors, notices, the record's error lines.
+"""The one place where secrets are taken out of text on its way to a person or a disk.
 
-What goes to a model is never altered.
+`redact` is for what libraries and servers say: it masks what is known to be secret and whatever looks like it.
+`concealing` is for a model's words, in records, kept replies and on the page: what merely looks like a secret there is
+the user's data, or code that a resumed run runs again, and stays. What goes to a model is never altered.
 """
 
 from __future__ import annotations
@@ -8,9 +10,9 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 MASK = "[redacted]"
 SHORTEST = 8  # a shorter value, such as "true" or "EMPTY", is no key and would hide ordinary words
@@ -60,11 +62,28 @@ def reply_options(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def remember_address(url: str) -> None:
+    """Mask what an address holds of secrets."""
+    remember(value for name, value in parse_qsl(urlsplit(url).query) if _SECRET_NAME.search(name))
+
+
+def concealing() -> Callable[[str], str]:
+    """Replaces every secret that is known by now, and nothing else."""
+    secrets = _known | set(_environment_secrets())
+    forms = sorted({form for value in secrets for form in (value, quote(value, safe=""))}, key=len, reverse=True)
+
+    def conceal(text: str) -> str:
+        for form in forms:
+            if form in text:
+                text = text.replace(form, MASK)
+        return text
+
+    return conceal
+
+
 def redact(text: str) -> str:
     """The text with every known secret, and whatever has the form of one, replaced."""
-    secrets = _known | set(_environment_secrets())
-    for secret in sorted({form for value in secrets for form in (value, quote(value, safe=""))}, key=len, reverse=True):
-        text = text.replace(secret, MASK)
+    text = concealing()(text)
     for pattern in _PATTERNS:
         text = pattern.sub(rf"\g<1>{MASK}", text)
     return text

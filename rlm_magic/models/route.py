@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ..engine.errors import InputError
 from .catalog import EXAMPLES, SIGN_IN, key_variable, provider_names
-from .redact import redact, remember
+from .redact import redact, remember, remember_address
 
 DEFAULT_SERVERS = {
     "OLLAMA": "http://localhost:11434",
@@ -66,6 +66,7 @@ def find_route(library: Any, name: str, api_base: str | None, api_key: str | Non
     local = _is_local(server)
     key = api_key or (_key_from(api_key_env) if api_key_env else None)
     remember([key or ""])
+    remember_address(server)
     if not key and not local:
         _require_key(library, name, provider)
     hint = _key_hint(provider, given=bool(api_key), variable=api_key_env, local=local)

@@ -191,3 +191,14 @@ def test_walking_goes_parents_first() -> None:
 def test_a_body_that_was_not_kept() -> None:
     assert Tree().body(None) is None
     assert Tree().body(reference("x")) is None
+
+
+def test_secrets_are_taken_out_of_every_text() -> None:
+    journal, seen = MemoryJournal(), []
+    recorder = Recorder(journal, [seen.append], lambda: 0.0, lambda text: text.replace("hunter2", "***"))
+    node = recorder.open(None, "run", depth=0, label="hunter2", models={"root": "hunter2", "n": 3})
+    recorder.patch(node, reply=recorder.body(node, "it is hunter2"), changes=[("hunter2",)])
+    recorder.human(node, "hint", "hunter2")
+    assert "hunter2" not in str(seen)
+    assert "it is ***" in str(seen)
+    assert [event.data for event in journal.events] == [event.data for event in seen]

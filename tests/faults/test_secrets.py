@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from rlm_magic import RLM, Limits
 from tests.server import OpenAIServer, Reply, Request, error, route
 
 pytestmark = pytest.mark.xdist_group("secrets")  # one notebook for all of them
@@ -35,6 +37,7 @@ CELLS = [
     CELL.format(model="reads"),
     "config('api_base', os.environ['KEYED_BASE'])",
     CELL.format(model="reads"),
+    CELL.format(model="tells"),
 ]
 THROUGH_A_PROXY = ["os.environ['HTTP_PROXY'] = os.environ['PROXY']", CELL.format(model="reads")]
 LOOK = [
@@ -51,6 +54,10 @@ def everything_told(request: Request) -> str:
     return f"you sent {dict(request.headers)}"
 
 
+def even_the_address(request: Request) -> str:
+    return f"{everything_told(request)} to /chat/completions?key={IN_URL}"
+
+
 def cell(text: str) -> str:
     return f"```repl\n{text}\n```"
 
@@ -60,12 +67,22 @@ def refused_page(request: Request) -> Reply:
     return Reply(status=400, raw=shown, headers={"Content-Type": "text/html"})
 
 
+def tell_or_read(request: Request) -> Reply | str:
+    if request.prompt == "tell":
+        return Reply(even_the_address(request), reasoning=even_the_address(request))
+    return "read" if request.prompt.startswith("read") else error(400, everything_told(request))
+
+
 SCRIPTS = {
     "refuses": lambda request: error(401, everything_told(request), code="invalid_api_key"),
     "page": refused_page,
     "subs": lambda request: cell("try: llm_query('echo')\nexcept Exception as error: FINAL(context + repr(error))"),
     "reads": lambda request: cell("FINAL(llm_query('read ' + context))"),
-    "sub": lambda request: "read" if request.prompt.startswith("read") else error(400, everything_told(request)),
+    "tells": lambda request: (
+        f"I was told: {even_the_address(request)}\n"
+        + cell(f"told = {even_the_address(request)!r}\nprint(told)\nFINAL([context, told, llm_query('tell')])")
+    ),
+    "sub": tell_or_read,
 }
 
 
@@ -117,6 +134,13 @@ def test_the_errors_were_shown(left: dict[str, Any]) -> None:
         assert expected in shown
 
 
+def test_a_key_in_a_reply_is_masked_where_it_is_shown(left: dict[str, Any]) -> None:
+    shown = left["texts"]["notebook"]
+    assert "you sent" in shown
+    assert f"{DATA}" in shown
+    assert "'Authorization': 'Bearer [redacted]'" in shown
+
+
 def test_what_goes_to_a_model_is_not_altered(left: dict[str, Any]) -> None:
     prompts = [request.prompt for request in left["requests"] if request.model == "sub"]
     assert f"read {DATA}" in prompts
@@ -131,3 +155,21 @@ def test_the_password_of_a_proxy_that_is_down(tmp_path_factory: pytest.TempPathF
     texts = run_notebook([*SETUP, *THROUGH_A_PROXY, *LOOK], tmp_path_factory)["texts"]
     assert "through the proxy http://[redacted]@127.0.0.1:9 failed" in texts["notebook"]
     assert [name for name, text in texts.items() if CANARY in text] == []
+
+
+def test_a_run_whose_record_had_to_be_masked_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes on from what the record says: the reply as it was masked."""
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
+    first = cell("told = llm_query('tell')\nprint(told)")
+
+    def root(request: Request) -> Reply | str:
+        return first if len(request["messages"]) == 2 else cell("FINAL(told)")
+
+    with OpenAIServer(route({"root": root, "sub": tell_or_read})) as server:
+        options = {"model": "openai/root", "sub_model": "openai/sub", "api_base": server.url, "api_key": KEY}
+        stopped = RLM(**options, limits=Limits(calls=3), sandbox="none").completion("go", DATA)
+        assert stopped.status != "answered"
+        assert KEY not in stopped.trace.read_text() + str(stopped)
+        resumed = RLM(**options, sandbox="none").resume(stopped.run_id, DATA)
+        assert [request.model for request in server.requests].count("sub") == 1
+    assert "Bearer [redacted]" in resumed.answer
