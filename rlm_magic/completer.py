@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import isroutine
 from types import ModuleType
 from typing import Any
 
@@ -30,12 +31,23 @@ def variable_names(namespace: Mapping[str, object]) -> list[str]:
     ]
 
 
+def function_names(namespace: Mapping[str, object]) -> list[str]:
+    """The notebook's own functions that could be tools."""
+    return [
+        name
+        for name, value in namespace.items()
+        if not name.startswith("_") and name not in ("open", "get_ipython", "exit", "quit") and isroutine(value)
+    ]
+
+
 def complete_cell(shell: InteractiveShell, event: Any) -> list[str]:
     """What may follow on a `%%rlm` line."""
     words = event.line[: len(event.line) - len(event.symbol)].split()
     last = words[-1] if words else ""
     if last in ("-m", "--model", "-s", "--sub-model"):
         return [OFFLINE_MODEL, OFFLINE_SUB_MODEL, *known_models()]
+    if last == "--tool":
+        return function_names(shell.user_ns)
     if last == "--sandbox":
         return list(SANDBOXES)
     if last == "--cache":

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
+import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from typing import Any
@@ -15,7 +17,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from .display import Screen
 from .result import Result
-from .run import Run
+from .run import SLICE, Run
 from .view import status_line
 
 
@@ -35,6 +37,7 @@ class Handle:
         self.run_id = run.id
         self._run = run
         self._done: Future[Result] = Future()
+        _call_tools_when_idle(run, getattr(shell, "kernel", None))
         screen.begin()
         get_parent = getattr(shell, "get_parent", None)
         parent = get_parent() if get_parent else None
@@ -58,12 +61,21 @@ class Handle:
         self._run.stop()
 
     def result(self, timeout: float | None = None) -> Result:
-        """Wait for the end; Ctrl-C ends the wait, not the run.
+        """Wait for the end; Ctrl-C ends the wait, not the run, unless a tool is being called.
 
         Raises:
             TimeoutError: the run did not end in ``timeout`` seconds; it goes on.
         """
-        return self._done.result(timeout)
+        end = None if timeout is None else time.monotonic() + timeout
+        if threading.current_thread() is threading.main_thread():
+            self._call_tools(end)
+        return self._done.result(None if end is None else max(0.0, end - time.monotonic()))
+
+    def _call_tools(self, end: float | None) -> None:
+        """The main thread is waited on, and so is not idle: call tools here."""
+        self._done.add_done_callback(lambda _: self._run.workplace.wake())
+        while not self._done.done() and (end is None or time.monotonic() < end):
+            self._run.workplace.wait(SLICE)
 
     def __await__(self) -> Generator[Any, None, Result]:
         return asyncio.shield(asyncio.wrap_future(self._done)).__await__()
@@ -84,6 +96,14 @@ class Handle:
             self._done.set_exception(error)
         else:
             self._done.set_result(result)
+
+
+def _call_tools_when_idle(run: Run, kernel: Any) -> None:
+    """Have tools called on the main thread of a notebook between two cells; their output goes below this cell."""
+    loop = getattr(kernel, "io_loop", None)
+    if loop is not None:
+        context = contextvars.copy_context()
+        run.workplace.attend(lambda: loop.add_callback(context.run, run.call_tools))
 
 
 def _stay_in_cell(shell: InteractiveShell | None, parent: Any) -> None:

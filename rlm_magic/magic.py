@@ -22,7 +22,7 @@ from IPython.core.magic import cell_magic, line_magic, magics_class, no_var_expa
 from . import commands
 from .advice import direct_call
 from .answers import AnswerType
-from .completer import install_completer, variable_names
+from .completer import function_names, install_completer, variable_names
 from .display import has_live_view, screen_of
 from .dryrun import DryRun, dry_run
 from .engine.errors import BindingError, InputError, RLMError
@@ -172,6 +172,14 @@ class RLMMagic(Options):
                 raise InputError(self._unknown(name))
         return {name: self._namespace[name] for name in names}
 
+    def _tools(self, names: list[str]) -> dict[str, Callable[..., Any]]:
+        for name in names:
+            if not callable(self._namespace.get(name)):
+                near = did_you_mean(name, function_names(self._namespace))
+                hint = f"did you mean {near}" if near.endswith("?") else "define it with def first"
+                raise InputError(f"--tool {name}: there is no function {name!r} in this notebook: {hint}")
+        return {name: self._namespace[name] for name in names}
+
     def _unknown(self, name: str) -> str:
         if "/" in name:
             return f"{name!r} is not a variable: name a model with -m {name}"
@@ -188,6 +196,7 @@ class RLMMagic(Options):
             limits=self._limits(args),
             sandbox=self._option(args, "sandbox"),
             kernel=self._option(args, "kernel") or None,
+            tools=self._tools(args.tools or []),
             session=args.session,
             cache=self._option(args, "cache"),
             cassette=args.cassette,

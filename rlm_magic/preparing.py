@@ -14,6 +14,7 @@ from .engine.errors import InputError
 from .engine.types import Task, Variable
 from .settings import OFFLINE_MODEL, Settings
 from .subkernel import RESERVED, SUBKERNEL_MARK, Subkernels, Tier, choose
+from .tools import check as check_tools
 
 PACKAGES = ("rlm_magic", "ipykernel", "jupyter_client", "litellm")
 
@@ -54,13 +55,15 @@ def subkernels_of(settings: Settings, named: Mapping[str, object], model: str) -
     """What opens the subkernels of a run.
 
     Raises:
-        InputError: an unknown kernel, or a confinement that does not work here.
+        InputError: an unknown kernel, a confinement that does not work here, or a tool that cannot be one.
     """
+    check_tools(settings.tools, named)
     return Subkernels(
         kernel=settings.kernel,
         memory=settings.limits.memory,
         tier=tier_of(settings, model),
         paths=[str(value.resolve()) for value in named.values() if isinstance(value, Path)],
+        tools=list(settings.tools),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -74,7 +74,8 @@ class Recording:
         kept = {name: value for name, value in self.header.get("options", {}).items() if name in KEPT_OPTIONS}
         limits = self.header.get("limits", {})
         given = {option: limits[field] for option, field in LIMITS.items() if field in limits}
-        return {"model": models.get("root"), "sub_model": models.get("sub"), **kept, **given}
+        tools = list(self.header.get("tools", ()))
+        return {"model": models.get("root"), "sub_model": models.get("sub"), "tools": tools, **kept, **given}
 
     @cached_property
     def replies(self) -> RecordedReplies:
@@ -87,12 +88,15 @@ class Recording:
         for model, estimated, usage in sent(self.records):
             budget.book(estimated, usage, prices.get(model))
 
-    def check(self, variables: Sequence[Variable], model: Model, sub_model: Model) -> None:
+    def check(self, variables: Sequence[Variable], model: Model, sub_model: Model, tools: Collection[str]) -> None:
         """Refuse what the record would not fit.
 
         Raises:
-            InputError: another model, or a variable that is not what it was.
+            InputError: another model, a variable that is not what it was, or tools that are missing.
         """
+        missing = [name for name in self.header.get("tools", ()) if name not in tools]
+        if missing:
+            raise InputError(f"run {self.id} had the tools {', '.join(missing)} too: give it the same functions")
         recorded = self.header.get("models", {})
         for role, now in (("root", model.name), ("sub", sub_model.name)):
             if recorded.get(role) != now:

@@ -14,6 +14,7 @@ from .result import Result
 from .resuming import Recording
 from .run import Run, attended
 from .settings import Settings
+from .tools import named as named_tools
 from .trace import Runs
 
 log = logging.getLogger("rlm_magic")
@@ -73,7 +74,7 @@ class RLM:
             kernel=kernel,
             cache=cache,
             cassette=cassette,
-            tools=tuple(tools),
+            tools=named_tools(tools),
             model_options=model_options,
             model_notes=model_notes,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextvars
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -30,8 +31,10 @@ from .resuming import Recording, kept_options
 from .settings import Settings
 from .steering import Steering
 from .subkernel import HASH_SEED
+from .tools import Toolbox
 from .trace import FileJournal, Runs
 from .view import Feed
+from .workplace import Workplace
 
 SLICE = 0.05
 STOP_SECONDS = 3.0
@@ -46,6 +49,7 @@ class Run:
         id: names the run's record, as in ``%rlm show ID``.
         tree: the nodes so far; it changes on the engine's thread.
         feed: what a live view of it is told; used on the engine's thread.
+        workplace: where its tools are called.
         future: ends with how the run ended.
         model: the root model.
         thread: the identity of the thread that started it.
@@ -87,6 +91,7 @@ class Run:
         self._stopped_at = float("inf")
         self._cancelled = False
         self._subkernels = subkernels_of(settings, named, model.name)
+        self.workplace = Workplace(self._cancel)
         self._journal = FileJournal(self.path, self.id)
         started = time.monotonic()
         self.feed = Feed(self.id, self._carry_out, self.tree.bodies.get, lambda: time.monotonic() - started)
@@ -103,6 +108,7 @@ class Run:
             reply_tokens=settings.reply_tokens,
             gate=RecordedGate(resumed.replies, self._steering) if resumed else self._steering,
             replies=replies,
+            tools=Toolbox(settings.tools, self.workplace, settings.limits.cell_seconds),
             check=answer_type.complaint if answer_type else accept_any,
             header=self._header(settings),
         )
@@ -129,6 +135,7 @@ class Run:
             "options": kept_options(options),
             "confinement": self._subkernels.confinement,
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "tools": list(settings.tools),
             "versions": versions(),
             "hash_seed": HASH_SEED,
             **({"resumed": self._resumed.id} if self._resumed else {}),
@@ -175,12 +182,13 @@ class Run:
     def wait(self, tick: Callable[[], None] = lambda: None) -> Result:
         """Wait for the end on this thread. Ctrl-C stops the run, a second one kills its subkernels.
 
-        ``tick`` is called about twenty times a second.
+        On the main thread tools are called meanwhile. ``tick`` is called about twenty times a second otherwise.
         """
         interrupted = 0
+        pause = self._pause()
         while not self.future.done():
             try:
-                concurrent.futures.wait([self.future], timeout=SLICE)
+                pause()
                 tick()
             except KeyboardInterrupt:
                 interrupted += 1
@@ -188,6 +196,21 @@ class Run:
             if interrupted > 1 or time.monotonic() - self._stopped_at > STOP_SECONDS:
                 return self._abandoned()
         return self._result(self.future.result())
+
+    def _pause(self) -> Callable[[], object]:
+        """Waits for a slice, or for the end."""
+        if threading.current_thread() is not threading.main_thread():
+            self.workplace.attend_by_threads()
+            return lambda: concurrent.futures.wait([self.future], timeout=SLICE)
+        self.future.add_done_callback(lambda _: self.workplace.wake())
+        return lambda: self.workplace.wait(SLICE)
+
+    def call_tools(self) -> None:
+        """Call the tools that wait for it, on this thread. Ctrl-C then stops the run."""
+        try:
+            self.workplace.work_off()
+        except KeyboardInterrupt:
+            self.stop()
 
     def _abandoned(self) -> Result:
         self.kill()
@@ -230,7 +253,9 @@ class Run:
                 await self._cache.close()
 
     async def result(self) -> Result:
-        """Wait for the end under any event loop; cancelling the wait stops the run."""
+        """Wait for the end under any event loop; cancelling the wait stops the run. Tools are called in the loop."""
+        call, context = asyncio.get_running_loop().call_soon_threadsafe, contextvars.copy_context()
+        self.workplace.attend(lambda: call(self.call_tools, context=context))
         try:
             return self._result(await asyncio.wrap_future(self.future))
         except asyncio.CancelledError:

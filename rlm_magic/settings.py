@@ -39,7 +39,8 @@ class Settings:
     ``model`` and ``sub_model`` are litellm names or objects with the `Model` port; None: the environment's RLM_MODEL
     and RLM_SUB_MODEL, then the offline policy where no provider key is set. ``model_options`` go to litellm as they
     are, but for ``max_tokens``, which every reply may then have. ``kernel`` names a kernelspec; None: this Python.
-    ``tools`` are functions that the model's code may call. ``session`` keeps its variables for the next question.
+    ``tools`` are functions that the model's code may call, by name.
+    ``session`` keeps its variables for the next question.
     ``cache`` and ``cassette`` say where replies are kept. ``model_notes``: advice for models, by a pattern of their
     names. ``runs_dir``: where the records go; None: Jupyter's data directory.
 
@@ -56,7 +57,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     sandbox: str = "auto"
     kernel: str | None = None
-    tools: Sequence[Callable[..., Any]] = ()
+    tools: Mapping[str, Callable[..., Any]] = field(default_factory=dict[str, Callable[..., Any]])
     session: str | None = None
     cache: str = "off"
     cassette: str | None = None
