@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, cast
 from .names import RESERVED
 
 MAX_CHANGES = 50
+MAX_LISTED = 500
 MAX_NAME = 80
 _SIZED = (str, bytes, bytearray, list, tuple, dict, set, frozenset, range)
 _SCALARS = (bool, int, float, complex, type(None))
@@ -47,6 +48,18 @@ def changes(before: Marks, names: Mapping[str, object], hidden: Mapping[str, obj
         }
         for name in changed
     ]
+
+
+def described(names: Mapping[str, object], hidden: Mapping[str, object]) -> List[Dict[str, str]]:
+    """Name, type and size in words of each variable of the model's, the newest last; of very many the newest."""
+    return [_described(name, value) for name, value in own(names, hidden)[-MAX_LISTED:]]
+
+
+def _described(name: str, value: Any) -> Dict[str, str]:
+    try:
+        return {"name": name[:MAX_NAME], "type": type(value).__name__[:MAX_NAME], "size": size(value)}
+    except Exception:  # a metaclass of the model's may do anything
+        return {"name": name[:MAX_NAME], "type": "object", "size": ""}
 
 
 def size(value: Any) -> str:

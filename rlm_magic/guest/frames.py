@@ -5,6 +5,9 @@ guest to notebook
     hello   python, ipykernel              the kernel is up
     ready                                  set up; the model's code may come
     bound   name, error, missing           one answer for each bind
+    asked                                  ready for another question
+    listed  variables                      their names, types and sizes
+    pulled  of, form, ...                  one answer for each pull: as `exports.export` returns; or missing, or error
     call    id, op, count, chars, model, batch, tool  announces a call; ``count`` items follow
     item    id, index, prompt, context     context: null, or {file, format, card}
     cancel  id                             its caller does not wait any more
@@ -16,7 +19,10 @@ notebook to guest
 
     setup   recursive, window, outbox,     characters that one sub-call takes; where contexts of sub-RLMs go;
             tools                          names of the user's functions
-    bind    name, path, format             one variable
+    bind    name, path, format             one variable; format "kept": as in the question before
+    question                               another question of a session; fields as setup
+    list                                   tell the variables
+    pull    of, name, path                 write a variable to this file, for the notebook
     reply   id, index, text, error         one item's result; exactly one of the two is set
     over    cell                           the calls that this cell left behind are ended
 

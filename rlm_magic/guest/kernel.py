@@ -27,12 +27,14 @@ from . import asyncrun, confine
 from .calls import Calls
 from .contexts import Outbox
 from .descriptors import Descriptors
+from .exports import NotExportable, export
 from .frames import Frame
 from .link import Link
 from .load import load
 from .names import SUBKERNEL_MARK
 from .rules import no_processes
 from .session import Session
+from .show import type_name
 
 STACK = 512 * 1024
 OPTIONS = (
@@ -170,8 +172,7 @@ class Guest:
         elif frame["type"] == "bind":
             self._link.send({"type": "bound", "name": frame["name"], **self._bind(frame)})
         elif frame["type"] == "setup":
-            options = {name: frame[name] for name in ("recursive", "window", "tools")}
-            self._calls = Calls(self._link.send, Outbox(frame["outbox"]), **options)
+            self._calls = self._new_calls(frame)
             self._session.use(self._calls)
             # from here on nothing is written to the start-up log, which would have no limit
             self._kernel.descriptors = Descriptors(self._session.stream.write)
@@ -179,10 +180,42 @@ class Guest:
                 confine.lock(self._plan)
                 self._kernel.shell.system = no_processes  # pexpect would report a lack of terminals
             self._link.send({"type": "ready"})
+        else:
+            self._between_questions(frame)
+
+    def _between_questions(self, frame: Frame) -> None:
+        if frame["type"] == "question":
+            self._calls = self._new_calls(frame)
+            self._session.ask_anew(self._calls)
+            self._link.send({"type": "asked"})
+        elif frame["type"] == "list":
+            self._link.send({"type": "listed", "variables": self._session.variables()})
+        elif frame["type"] == "pull":  # what a value of the model's does then must not hold up the reading thread
+            threading.Thread(target=self._pull, args=(frame,), daemon=True).start()
+
+    def _new_calls(self, frame: Frame) -> Calls:
+        options = {name: frame[name] for name in ("recursive", "window", "tools")}
+        return Calls(self._link.send, Outbox(frame["outbox"]), **options)
+
+    def _pull(self, frame: Frame) -> None:
+        fields: Frame
+        try:
+            value = self._session.value(frame["name"])
+            fields = {"was": type_name(value), **export(value, frame["path"])}
+        except KeyError:
+            fields = {"missing": True}
+        except NotExportable as error:
+            fields = {"error": str(error)}
+        except BaseException as error:  # whatever its library, or a class of the model's, raises
+            fields = {"error": f"{type(error).__name__}: {error}"[:1000]}
+        self._link.send({"type": "pulled", "of": frame["of"], **fields})
 
     def _bind(self, frame: Frame) -> Frame:
         try:
-            self._session.bind(frame["name"], load(frame["path"], frame["format"]))
+            if frame["format"] == "kept":
+                self._session.keep(frame["name"])
+            else:
+                self._session.bind(frame["name"], load(frame["path"], frame["format"]))
         except ModuleNotFoundError as error:
             return {"error": str(error), "missing": error.name}
         except BaseException as error:  # whatever unpickling runs

@@ -73,6 +73,7 @@ REFUSED = {
     "execve": 59,
     "execveat": 322,
     "setpriority": 141,
+    "setrlimit": 160,
     "sched_setaffinity": 203,
     "sched_setattr": 314,
     "ioprio_set": 251,
@@ -146,6 +147,7 @@ _LOAD, _AND, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
 _ARCH_X86_64, _X32_BIT = 0xC000003E, 0x40000000
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16
+LOW, HIGH = 0, 4
 
 
 def supported() -> bool:
@@ -205,6 +207,8 @@ def _by_argument(pid: int) -> List[bytes]:
         *_only(KILL, 0, pid),
         *_only(TGKILL, 0, pid),
         *_only(PRLIMIT, 0, 0),
+        *_only(PRLIMIT, 2, 0),  # limits can be read, not set: the notebook raises one when it binds more values
+        *_only(PRLIMIT, 2, 0, half=HIGH),
         *_only(SCHED_SETSCHEDULER, 1, policy),
         *_only(SOCKETPAIR, 1, SOCK_STREAM, mask=SOCK_TYPE),  # from a datagram one, messages go to any path
         *_never(PRCTL, 0, PR_SET_PDEATHSIG, PR_SET_DUMPABLE),
@@ -218,9 +222,9 @@ def _answer(number: int, error: int) -> List[bytes]:
     return [_line(_EQUAL, number, 0, 1), _line(_RETURN, _ERRNO | error)]
 
 
-def _only(number: int, argument: int, value: int, mask: int = 0xFFFFFFFF) -> List[bytes]:
-    """Refuse a call unless the argument is this value."""
-    return _decide(number, argument, mask, [_line(_EQUAL, value, 1, 0)])
+def _only(number: int, argument: int, value: int, mask: int = 0xFFFFFFFF, half: int = LOW) -> List[bytes]:
+    """Refuse a call unless this half of the argument is this value."""
+    return _decide(number, argument, mask, [_line(_EQUAL, value, 1, 0)], half)
 
 
 def _never(number: int, argument: int, *values: int, mask: int = 0xFFFFFFFF) -> List[bytes]:
@@ -229,9 +233,9 @@ def _never(number: int, argument: int, *values: int, mask: int = 0xFFFFFFFF) -> 
     return _decide(number, argument, mask, [_line(_EQUAL, v, last - i, i == last) for i, v in enumerate(values)])
 
 
-def _decide(number: int, argument: int, mask: int, tests: List[bytes]) -> List[bytes]:
-    """Tests of the low half of an argument, the last of which goes on to the refusal or jumps over it."""
-    load = _line(_LOAD, _ARGUMENTS + 8 * argument)
+def _decide(number: int, argument: int, mask: int, tests: List[bytes], half: int = LOW) -> List[bytes]:
+    """Tests of one half of an argument, the last of which goes on to the refusal or jumps over it."""
+    load = _line(_LOAD, _ARGUMENTS + 8 * argument + half)
     refusal = _line(_RETURN, _ERRNO | errno.EPERM)
     body = [load, _line(_AND, mask), *tests, refusal, _line(_LOAD, _NUMBER)]
     return [_line(_EQUAL, number, 0, len(body)), *body]

@@ -38,6 +38,7 @@ class Session:
         self._calls: Optional[Calls] = None
         self._bound: Dict[str, object] = {}
         self._search = Search(self._context)
+        self._before: Dict[str, object] = {}
         self._answer: Dict[str, Any] = {"content": "", "ready": False}
         self._history: List[str] = []
         self._cell: Optional[str] = None
@@ -54,6 +55,35 @@ class Session:
         """Give the model's code a variable, and the `context` that follows from all of them."""
         self._bound[name] = value
         self._names[name] = value
+        self._before.pop(name, None)  # it must not take memory twice
+
+    def ask_anew(self, calls: Calls) -> None:
+        """Another question: its answer, outputs and context begin anew, variables stay."""
+        for tool in self._calls.tools if self._calls is not None else ():
+            self._hidden.pop(tool, None)
+            self._names.pop(tool, None)
+        for name in ("Final", "context"):
+            self._names.pop(name, None)
+        self._answer = {"content": "", "ready": False}
+        self._history = []
+        self._before, self._bound = self._bound, {}
+        self.use(calls)
+
+    def keep(self, name: str) -> None:
+        """Bind a variable to what it was bound to in the question before."""
+        self.bind(name, self._before[name])
+
+    def variables(self) -> List[Dict[str, str]]:
+        """The model's variables, each with the name of its type and its size in words; so many at most."""
+        return changes.described(self._names, self._hidden)
+
+    def value(self, name: str) -> object:
+        """What a name stands for.
+
+        Raises:
+            KeyError: nothing.
+        """
+        return self._names[name]
 
     def begin(self, cell: str) -> None:
         """Start a cell: every reserved name is as it was given."""

@@ -3,7 +3,8 @@
 from ..guest.names import RESERVED, SUBKERNEL_MARK
 from .environment import HASH_SEED
 from .probe import probe, probe_tiers
-from .sandbox import Subkernel, Subkernels, close_all
+from .sandbox import Subkernel
+from .sandboxes import Subkernels, close_all
 from .tiers import Tier, choose
 
 __all__ = [

@@ -6,17 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import resource
 import signal
 from collections.abc import Coroutine, Mapping, Sequence
-from functools import cache
 from typing import Any
 
-import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
 
 from ..engine.errors import BindingError, SandboxError
 from ..engine.ports import Handle
@@ -24,10 +19,11 @@ from ..guest.frames import Frame, FrameError
 from .cell import Cell
 from .channel import Channel
 from .environment import environment
+from .manager import manager
 from .provisioner import SubkernelProvisioner
 from .rpc import refuse
 from .tiers import Room, Tier
-from .watch import data_size, overrun
+from .watch import Memory, overrun
 
 START_SECONDS = 60.0
 DEATH_SECONDS = 5.0
@@ -35,21 +31,11 @@ LAST_WORDS_SECONDS = 0.3
 LOG_TAIL = 500
 # What a shell, and bubblewrap, add to the number of the signal that killed a program.
 SIGNALLED = 128
-# Longer messages are the doing of the kernel's code: an honest reply has a few hundred bytes.
-MAX_MESSAGE = 16 * 1024**2
+ANSWERS = ("hello", "ready", "bound", "asked", "listed", "pulled")
 
 
 class Dead(Exception):
     """The subkernel died, or broke the protocol and was killed."""
-
-
-class _OneSpec(KernelSpecManager):
-    """Knows one kernelspec."""
-
-    spec: KernelSpec
-
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        return self.spec
 
 
 class Kernel:
@@ -59,30 +45,25 @@ class Kernel:
         about: the guest's hello: its versions of python and ipykernel.
         cell: the cell that is running.
         died: done when the process is dead, with its exit status.
+        memory: what it may take; there once it has started.
     """
 
     def __init__(self, spec: KernelSpec, room: Room, tier: Tier) -> None:
         self.place = place = room.place
         self.about: Mapping[str, Any] = {}
         self.cell: Cell | None = None
-        specs = _OneSpec()
-        specs.spec = spec
-        self._manager = AsyncKernelManager(
-            kernel_spec_manager=specs,
-            transport="ipc",
-            ip=str(place.sockets),
-            connection_file=str(place.connection_file),
-            context=_context(os.getpid()),
-        )
+        self._manager = manager(spec, place)
         self._provisioner = SubkernelProvisioner(kernel_id=place.directory.name, kernel_spec=spec, parent=self._manager)
         self._provisioner.room = room
         self._provisioner.tier = tier
         self._manager.provisioner = self._provisioner
         self._python = spec.argv[0]
+        self._started = False
         self._broken = ""
         self._overrun = ""
         self._exits = contextlib.AsyncExitStack()
         self._exits.callback(place.remove)
+        self._watching: asyncio.Task[None] | None = None
         self._answers: dict[str, asyncio.Future[Frame]] = {}
 
     async def start(self, *, recursive: bool, window: int, tools: Sequence[str] = ()) -> None:
@@ -108,12 +89,19 @@ class Kernel:
             raise SandboxError(f"the subkernel did not start: {self._last_words() or error or 'no answer'}") from None
         self._client = self._connected()
         self._exits.callback(self._client.stop_channels)
+        self._started = True
+
+    @property
+    def alive(self) -> bool:
+        """It has started, and not died."""
+        return self._started and not self.died.done()
 
     async def _greet(self, setup: Frame) -> None:
         hello, ready = self._expect("hello"), self._expect("ready")
         self._task(self._read())
         self.about = await self._answer(hello)
         self._provisioner.started()
+        self.memory = Memory(self._provisioner.kernel_pid)
         await self.tell({"type": "setup", **setup})
         await self._answer(ready)
 
@@ -135,9 +123,7 @@ class Kernel:
             BindingError: it could not; the message says why.
             Dead: it died of it.
         """
-        bound = self._expect("bound")
-        await self.tell({"type": "bind", "name": name, "path": path, "format": form})
-        answer = await self._answer(bound)
+        answer = await self.request("bind", "bound", name=name, path=path, format=form)
         if answer.get("missing"):
             raise BindingError(
                 f"{name}: the subkernel's Python has no module {answer['missing']!r}: install it there, or name a "
@@ -145,6 +131,25 @@ class Kernel:
             )
         if answer.get("error"):
             raise BindingError(f"{name}: the subkernel cannot load it: {answer['error']}")
+
+    async def ask(self, *, recursive: bool, window: int, tools: Sequence[str]) -> None:
+        """Begin another question, set up as by `start`.
+
+        Raises:
+            Dead: it died.
+        """
+        options = {"recursive": recursive, "window": window, "tools": list(tools)}
+        await self.request("question", "asked", outbox=str(self.place.outbox), **options)
+
+    async def request(self, kind: str, answer: str, **fields: Any) -> Frame:
+        """Send a frame that the guest answers with one of another kind, and with the same ``of`` if it has one.
+
+        Raises:
+            Dead: it died before it did.
+        """
+        expected = self._expect(answer + fields.get("of", ""))
+        await self.tell({"type": kind, **fields})
+        return await self._answer(expected)
 
     def open(self, code: str, handle: Handle) -> Cell:
         """Start a cell."""
@@ -174,19 +179,17 @@ class Kernel:
             self._manager.session.send(waker, "kernel_info_request", {})
 
     def watch(self, memory: int, mapped: int = 0) -> None:
-        """Let it have so many bytes of private memory beyond what it has now; it is ended if it takes more.
+        """Let its code have so many bytes of private memory beyond the bound values; it is ended if it takes more.
 
-        ``mapped``: bytes of bound values that it may change besides; RLIMIT_DATA has counted them already.
+        ``mapped``: bytes of values bound since the last time that it may change besides.
         """
-        pid = self._provisioner.kernel_pid
-        size = data_size(pid)
-        if size is not None:
-            with contextlib.suppress(OSError):
-                resource.prlimit(pid, resource.RLIMIT_DATA, (size + memory, size + memory))
-        self._task(self._end_overrun(pid, memory, mapped))
+        if self._watching is not None:
+            self._watching.cancel()
+        limit = self.memory.allow(memory, mapped)
+        self._watching = self._task(self._end_overrun(memory, limit))
 
-    async def _end_overrun(self, pid: int, memory: int, mapped: int) -> None:
-        self._overrun = await overrun(pid, memory, mapped, self.place.writable)
+    async def _end_overrun(self, memory: int, limit: int) -> None:
+        self._overrun = await overrun(self._provisioner.kernel_pid, memory, limit, self.place.writable)
         self.kill()
 
     def kill(self) -> None:
@@ -271,13 +274,13 @@ class Kernel:
         elif kind in ("rich", "finish", "result"):
             if self.cell is not None:
                 self.cell.tell(frame)
-        elif kind in ("hello", "ready", "bound"):
+        elif kind in ANSWERS:
             self._answered(kind, frame)
         else:
             raise FrameError("a frame of an unknown type")
 
     def _answered(self, kind: str, frame: Frame) -> None:
-        answer = self._answers.pop(kind, None)
+        answer = self._answers.pop(kind + str(frame.get("of", "")), None)
         if answer is not None and not answer.done():
             answer.set_result(frame)
 
@@ -285,11 +288,3 @@ class Kernel:
 async def _end(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.wait({task})
-
-
-@cache
-def _context(process: int) -> zmq.asyncio.Context:
-    """One for each process: it has a thread, which a forked child does not."""
-    context = zmq.asyncio.Context()
-    context.maxmsgsize = MAX_MESSAGE  # a default of its sockets
-    return context

@@ -50,7 +50,7 @@ class Report:
             None if error is None else _error(error),
             tuple(_change(item) for item in _list(frame.get("changes", []))[:MAX_CHANGES]),
             self.finish,
-            _shallow(frame.get("partial")),
+            shallow(frame.get("partial")),
             tuple(self.rich),
         )
 
@@ -90,7 +90,7 @@ def _finish(frame: Frame) -> Finish:
     via = frame.get("via")
     if via not in FORMS:
         raise FrameError("via is unknown")
-    return Finish(_shallow(frame.get("value")), via, text(frame, "notice"))
+    return Finish(shallow(frame.get("value")), via, text(frame, "notice"))
 
 
 def _error(value: Any) -> CellError:
@@ -104,7 +104,7 @@ def _change(value: Any) -> Change:
     return Change(text(fields, "name"), text(fields, "type"), text(fields, "size"), new is True)
 
 
-def _shallow(value: Any) -> Json:
+def shallow(value: Any) -> Json:
     """The value, if it is not nested too deeply."""
     level: list[Any] = [value]
     for _ in range(MAX_DEPTH):

@@ -1,33 +1,31 @@
-"""The engine's `Sandbox` on a real ipykernel: one fresh subkernel for each RLM of the tree."""
+"""The engine's `Sandbox` on a real ipykernel, for one question or for several."""
 
 from __future__ import annotations
 
 import asyncio
-import atexit
-import os
-import weakref
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from jupyter_client.kernelspec import KernelSpec
 
-from ..engine.errors import BindingError
+from ..engine.errors import BindingError, InputError
 from ..engine.ports import Handle
-from ..engine.types import GIB, CellError, CellResult, Variable
+from ..engine.types import CellError, CellResult, Change, Variable
+from . import inspection
+from .bindings import Bindings
 from .cell import Cell
-from .files import hand_over
 from .kernel import Dead, Kernel
 from .rundir import run_directory
-from .specs import kernel_spec
-from .threads import in_thread
-from .tiers import TIERS, Room, Tier, installation
+from .tiers import Room, Tier
 
 # Seconds that an interrupted cell has to end by itself: after its time is up, and when the run was stopped.
 GRACE = 1.0
 STOP_GRACE = 0.08
-# For a context that another subkernel handed up; a gibibyte takes about one.
-UNTRUSTED_SECONDS = 60.0
+# The same in a subkernel that is to be kept, whose variables are worth more than the moment.
+KEPT_GRACE = 1.0
+# For a kept subkernel to say that it is there.
+ASKED_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -46,74 +44,32 @@ class Setup:
         return Kernel(self.spec, Room(run_directory.place(), self.python, self.paths), self.tier)
 
 
-class Subkernels:
-    """Opens subkernels, as `OpenSandbox`.
-
-    Args:
-        kernel: name of a kernelspec of a Python with ipykernel >= 6; None: the Python of this process.
-        memory: bytes of private memory of one subkernel, beyond the bound values.
-        tier: how it is confined; see `rlm_magic.subkernel.tiers.choose`.
-        paths: files and folders of the user's that the model's code may read.
-        tools: names of the user's functions that it may call.
-
-    Raises:
-        InputError: there is no such kernelspec, or it is not one of a Python.
-    """
-
-    def __init__(
-        self,
-        *,
-        kernel: str | None = None,
-        memory: int = 4 * GIB,
-        tier: Tier | None = None,
-        paths: Sequence[str] = (),
-        tools: Sequence[str] = (),
-    ) -> None:
-        spec = kernel_spec(kernel)
-        where, tier = installation(spec.argv[0]), tier or TIERS["none"]
-        self._setup = Setup(spec, where, tier, memory, tuple(paths), tuple(tools))
-        self.confinement = self._setup.tier.words
-        self.rules = self._setup.tier.rules
-        self._open: set[Subkernel] = set()
-        self._owner = os.getpid()
-        _all.add(self)
-
-    def __call__(self, node: str, *, recursive: bool, window: int) -> AbstractAsyncContextManager[Subkernel]:
-        return self._opening(recursive, window)
-
-    @asynccontextmanager
-    async def _opening(self, recursive: bool, window: int) -> AsyncGenerator[Subkernel]:
-        subkernel = Subkernel(self._setup, recursive, window)
-        self._open.add(subkernel)
-        try:
-            yield subkernel
-        finally:
-            await subkernel.close()
-            self._open.discard(subkernel)
-
-    def kill(self) -> None:
-        """Kill every subkernel that is open; from any thread. A forked child leaves its parent's alone."""
-        if self._owner == os.getpid():
-            for subkernel in list(self._open):
-                subkernel.kill()
-
-
 class Subkernel:
     """A `Sandbox`, which starts when its values are bound.
 
     After a timeout that did not end the code, or a death, a new process takes over.
     """
 
-    def __init__(self, setup: Setup, recursive: bool, window: int) -> None:
+    def __init__(self, setup: Setup) -> None:
         self.confinement = setup.tier.words
         self.rules = setup.tier.rules
         self._setup = setup
-        self._recursive = recursive
-        self._window = window
+        self._recursive = False
+        self._window = 0
+        self._stop_grace = STOP_GRACE
+        self._forgotten = ""
         self._variables: tuple[Variable, ...] = ()
         self._kernel: Kernel | None = None
         self._lost = False
         self._renewing: asyncio.Task[None] | None = None
+
+    def prepare(self, setup: Setup, *, recursive: bool, window: int, kept: bool) -> None:
+        """Set it up for a question; of ``setup`` what its process was started with stays until that is replaced.
+
+        ``kept``: it is to outlive the question.
+        """
+        self._setup, self._recursive, self._window = setup, recursive, window
+        self._stop_grace = KEPT_GRACE if kept else STOP_GRACE
 
     async def start(self) -> None:
         """Launch the process.
@@ -122,11 +78,13 @@ class Subkernel:
             SandboxError: it does not start.
         """
         self._kernel = self._setup.kernel()
-        await self._kernel.start(recursive=self._recursive, window=self._window, tools=self._setup.tools)
+        self._bindings = Bindings(self._kernel)
+        await self._kernel.start(**self._options())
 
     async def bind(self, variables: Sequence[Variable]) -> None:
         self._variables = tuple(variables)
-        await self.start()
+        if not await self._asked():
+            await self.start()
         await self._bind()
 
     async def run(self, code: str, handle: Handle, *, seconds: float) -> CellResult:
@@ -136,14 +94,55 @@ class Subkernel:
             in_time = await cell.within(seconds)
             if not in_time:
                 await cell.stop(GRACE)
-            return self._result(cell, in_time, seconds)
+            return self._remembered(self._result(cell, in_time, seconds))
         except BaseException as error:
-            if not await cell.stop(STOP_GRACE if isinstance(error, asyncio.CancelledError) else GRACE):
+            if not await cell.stop(self._stop_grace if isinstance(error, asyncio.CancelledError) else GRACE):
                 self._lost = True
                 kernel.kill()
             raise
         finally:
             await cell.close()
+
+    @property
+    def alive(self) -> bool:
+        """Its process runs, with all that was made in it."""
+        return self._kernel is not None and self._kernel.alive and not self._lost
+
+    @property
+    def cause_of_death(self) -> str:
+        """How its process ended, in words that follow "it"."""
+        return "never started" if self._kernel is None else self._kernel.cause_of_death
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that are its process's own."""
+        return self._kernel.memory.resident if self._kernel is not None and self.alive else 0
+
+    async def settled(self) -> None:
+        """Wait until a process that takes over from a dead one is there, or cannot be."""
+        if self._renewing is not None:
+            await asyncio.wait({self._renewing})
+
+    async def variables(self) -> tuple[Change, ...]:
+        """The variables of the model's code, while no cell runs.
+
+        Raises:
+            InputError: its process is dead, or does not answer.
+        """
+        return await inspection.variables(self._living())
+
+    async def pull(self, name: str) -> object:
+        """The value of a variable, as data; while no cell runs.
+
+        Raises:
+            InputError: there is none, or it cannot be pulled; the message is one line.
+        """
+        return await inspection.pull(self._living(), name)
+
+    def _living(self) -> Kernel:
+        if self._kernel is None or not self.alive:
+            raise InputError(f"its subkernel is gone: it {self.cause_of_death}")
+        return self._kernel
 
     def kill(self) -> None:
         """Kill the process with what it started; from any thread."""
@@ -160,31 +159,34 @@ class Subkernel:
             await self._kernel.close()
 
     async def _bind(self) -> None:
-        assert self._kernel is not None
-        trusted = all(variable.trusted for variable in self._variables)
-        mapped = 0
-        if not trusted:  # loading it may run code of the model's
-            self._kernel.watch(self._setup.memory)
         try:
-            async with asyncio.timeout(None if trusted else UNTRUSTED_SECONDS):
-                for number, variable in enumerate(self._variables):
-                    mapped += await self._bind_one(self._kernel, number, variable)
-        except TimeoutError:
-            raise BindingError(f"the context could not be loaded within {UNTRUSTED_SECONDS:g} seconds") from None
-        if trusted:
-            self._kernel.watch(self._setup.memory, mapped)
-
-    async def _bind_one(self, kernel: Kernel, number: int, variable: Variable) -> int:
-        """Bind it; returns the bytes of it that are mapped and become private memory once they are changed."""
-        file = await in_thread(variable.source.file)
-        path = file.path
-        if file.format != "path":
-            path = await in_thread(hand_over, file.path, kernel.place.inbox / str(number))
-        try:
-            await kernel.bind(variable.name, path, file.format)
+            await self._bindings.bind(self._variables, self._setup.memory)
         except Dead as death:
-            raise BindingError(f"{variable.name}: the subkernel died while it loaded this value: {death}") from None
-        return file.size if file.format == "pickle" else 0
+            raise BindingError(f"the subkernel died while its values were bound: {death}") from None
+
+    async def _asked(self) -> bool:
+        """Tell the process of an earlier question that another begins; False if there is none that could hear it."""
+        if self._kernel is None:
+            return False
+        await self.settled()
+        why = f"it {self._kernel.cause_of_death}"
+        if self.alive:
+            try:
+                async with asyncio.timeout(ASKED_SECONDS):
+                    await self._kernel.ask(**self._options())
+                return True
+            except TimeoutError:
+                why = "code of yours that was left running kept it busy, and it was ended"
+            except Dead:
+                why = f"it {self._kernel.cause_of_death}"
+        self._forgotten = f"The Python session of the earlier questions died: {why}. Its variables are gone."
+        await self.close()
+        self._lost, self._renewing = False, None
+        return False
+
+    def _options(self) -> dict[str, Any]:
+        """What the guest is told of a question."""
+        return {"recursive": self._recursive, "window": self._window, "tools": list(self._setup.tools)}
 
     async def _ready(self) -> Kernel:
         if self._lost and self._renewing is None:
@@ -206,6 +208,11 @@ class Subkernel:
         await self.start()
         await self._bind()
         self._lost = False
+
+    def _remembered(self, result: CellResult) -> CellResult:
+        """The first result after the process of earlier questions was found dead says so."""
+        forgotten, self._forgotten = self._forgotten, ""
+        return replace(result, lost=" ".join(filter(None, (forgotten, result.lost)))) if forgotten else result
 
     def _result(self, cell: Cell, in_time: bool, seconds: float) -> CellResult:
         over = f"the cell ran longer than {seconds:g} seconds"
@@ -238,13 +245,3 @@ def _lost(what: str, variables: Sequence[Variable]) -> str:
 def _timeout(message: str, interrupted: CellError | None) -> CellError:
     lines = interrupted.traceback.split("\n")[:-1] if interrupted else []
     return CellError("TimeoutError", message, "\n".join([*lines, f"TimeoutError: {message}"]))
-
-
-_all: weakref.WeakSet[Subkernels] = weakref.WeakSet()
-
-
-@atexit.register
-def close_all() -> None:
-    """Kill every subkernel of this process."""
-    for subkernels in list(_all):
-        subkernels.kill()

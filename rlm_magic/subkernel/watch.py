@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from .threads import in_thread
@@ -21,18 +23,68 @@ THREADS = 500
 MEMORY = ("RssAnon", "RssShmem", "VmPTE")
 
 
-async def overrun(pid: int, memory: int, mapped: int, folders: Sequence[Path]) -> str:
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Bytes of a process: resident and its own; counted for RLIMIT_DATA."""
+
+    resident: int
+    data: int
+
+    def __sub__(self, other: Used) -> Used:
+        return Used(self.resident - other.resident, self.data - other.data)
+
+
+class Memory:
+    """The memory of one process: what is bound into it is free, what its code takes besides is limited."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._mapped = 0
+        self._base: Used | None = None
+        self._taken = Used(0, 0)
+
+    @property
+    def resident(self) -> int:
+        """Bytes of memory that is this process's own; 0 once it is gone."""
+        return _memory(self._pid)[0]
+
+    def mark(self) -> None:
+        """Note what the code has taken so far: values are about to be bound."""
+        if self._base is not None:
+            self._taken = _used(self._pid) - self._base
+
+    def allow(self, memory: int, mapped: int = 0) -> int:
+        """Let the code have ``memory`` bytes in all, what was bound since `mark` left out.
+
+        ``mapped``: bytes of it that may become private as they are changed; RLIMIT_DATA has counted them already.
+        Returns the resident bytes that the process may have.
+        """
+        self._mapped += mapped
+        now = _used(self._pid)
+        self._base = now - self._taken
+        if now.data:
+            self._limit_data(self._base.data + memory)
+        return self._base.resident + memory + self._mapped
+
+    def _limit_data(self, size: int) -> None:
+        """The hard limit stays, as no process of the user's can raise it again; the filter keeps the code from both."""
+        with contextlib.suppress(OSError):
+            hard = resource.prlimit(self._pid, resource.RLIMIT_DATA)[1]
+            soft = size if hard == resource.RLIM_INFINITY else min(size, hard)
+            resource.prlimit(self._pid, resource.RLIMIT_DATA, (soft, hard))
+
+
+async def overrun(pid: int, memory: int, limit: int, folders: Sequence[Path]) -> str:
     """Wait until a process uses more than it may, and say of what.
 
     Looks at its memory every 0.1 s and at the disk every 0.5 s: it can go over by what is made in that time.
 
     Args:
-        memory: bytes of private memory beyond what it has now.
-        mapped: bytes that may become private besides, as bound values are changed.
+        memory: bytes that its code may take, for the message.
+        limit: resident bytes that the process may have.
         folders: where it can write; together, and with files that it has open or mapped but removed, at most 1 GiB in
             20,000 files.
     """
-    limit = _memory(pid)[0] + memory + mapped
     since_disk = 0.0
     while True:
         await asyncio.sleep(MEMORY_SECONDS)
@@ -49,11 +101,15 @@ async def overrun(pid: int, memory: int, mapped: int, folders: Sequence[Path]) -
                 return f"wrote more than {DISK_BYTES / MIB:,.0f} MiB or {DISK_FILES:,} files"
 
 
-def data_size(pid: int) -> int | None:
-    """Bytes that count for RLIMIT_DATA; None where that is not known."""
+def _used(pid: int) -> Used:
+    return Used(_memory(pid)[0], _data_size(pid))
+
+
+def _data_size(pid: int) -> int:
+    """Bytes that count for RLIMIT_DATA."""
     with contextlib.suppress(OSError, KeyError):
         return int(_status(pid)["VmData"].split()[0]) * 1024
-    return None
+    return 0
 
 
 def _memory(pid: int) -> tuple[int, int]:

@@ -31,12 +31,18 @@ REFUSED = {
     "one huge file": ("open('big', 'wb').truncate(1 << 40)", "File too large"),
     "a raised limit": (
         "import resource as r\n"
-        "names = [n for n in dir(r) if n.startswith('RLIMIT_') and r.getrlimit(getattr(r, n))[1] != r.RLIM_INFINITY]\n"
+        "import ctypes, mmap\n"
         "for name in ('RLIMIT_DATA', 'RLIMIT_FSIZE', 'RLIMIT_NOFILE', 'RLIMIT_CORE'):\n"
-        "    assert name in names, name\n"
-        "    try: r.setrlimit(getattr(r, name), (r.RLIM_INFINITY, r.RLIM_INFINITY))\n"
-        "    except (ValueError, OSError): print('refused')",
-        r"^(refused\s*){4}$",
+        "    limit = getattr(r, name); hard = r.getrlimit(limit)[1]\n"
+        "    assert r.getrlimit(limit)[0] != r.RLIM_INFINITY, name\n"
+        "    try: r.setrlimit(limit, (hard, hard))\n"
+        "    except (ValueError, OSError): print('refused')\n"
+        # where the low half of the address is 0
+        "libc = ctypes.CDLL(None); libc.mmap.restype = ctypes.c_void_p\n"
+        "at = libc.mmap(ctypes.c_void_p(1 << 32), ctypes.c_size_t(4096), 3, 0x100022, -1, ctypes.c_size_t(0))\n"
+        "assert at == 1 << 32, at\n"
+        "print('refused' if libc.prlimit(0, r.RLIMIT_DATA, ctypes.c_void_p(at), None) else 'set')",
+        r"^(refused\s*){5}$",
     ),
 }
 FILL = "chunk = bytes(1 << 20)\nfor n in range(10**6):\n    with open({name}, 'ab') as file: file.write(chunk)\n"
