@@ -9,6 +9,8 @@ from typing import Any
 
 from .advice import direct_call
 from .answers import AnswerType
+from .background import engine
+from .caching import Cache
 from .engine.budget import Budget
 from .engine.errors import JournalError
 from .engine.events import Event
@@ -20,7 +22,9 @@ from .engine.types import GIB, Limits, Message, Variable
 from .models import find_notes
 from .preparing import refuse_inside_subkernel, subkernels_of, task_of
 from .settings import LIMITS, OFFLINE_MODEL, Settings
+from .tools import Toolbox
 from .view import count, dollars, duration, sheet
+from .workplace import Workplace
 
 TITLE = "dry run: nothing was sent"
 MILLION = 1_000_000
@@ -71,11 +75,12 @@ def dry_run(
     """
     refuse_inside_subkernel()
     task = task_of(query, named, answer_type.words if answer_type else "")
-    model, sub_model = settings.models()
+    model, sub_model = _models(settings)
     budget = Budget(settings.limits, time.monotonic)
     budget.check(model, sub_model)
     subkernels = subkernels_of(settings, named, model.name)
-    harness = Harness(model, sub_model, subkernels, Recorder(NoJournal(), (), time.monotonic), budget)
+    recorder, tools = Recorder(NoJournal(), (), time.monotonic), Toolbox(settings.tools, Workplace(lambda: None), 0)
+    harness = Harness(model, sub_model, subkernels, recorder, budget, tools=tools)
     first = first_request(task, harness, subkernels.rules)
     range_ = forecast(model, sub_model, settings.limits, first=first.tokens, reply_tokens=settings.reply_tokens)
     facts = {
@@ -85,15 +90,26 @@ def dry_run(
         "confinement": subkernels.confinement,
         "limits": _limits(settings.limits),
         "first prompt": f"about {first.tokens:,} tokens",
-        **_range(range_, settings.limits, (model, sub_model)),
+        **_range(range_, settings, (model, sub_model)),
     }
     advice = direct_call(named, model)
     return DryRun(tuple(first.messages), task.variables, range_, {**facts, **({"advice": advice} if advice else {})})
 
 
+def _models(settings: Settings) -> tuple[Model, Model]:
+    """Those of the run; to replay, what was kept of them."""
+    if settings.cache != "replay":
+        return settings.models()
+    cache = Cache(settings)
+    try:
+        return cache.models()
+    finally:
+        engine().submit(cache.close()).result()
+
+
 def _described(model: Model) -> str:
     listing = getattr(model, "listing", None)
-    source = f" ({listing.source or 'assumed: nothing says'})" if listing else ""
+    source = f" ({listing.source})" if listing else ""
     return f"{model.name} · window {model.window:,} tokens{source} · {_price(model)}"
 
 
@@ -126,20 +142,22 @@ def _limit(name: str, value: float | None) -> str:
     return dollars(value) if name == "cost" else duration(value) if "seconds" in name else f"{value:,}"
 
 
-def _range(range_: Forecast, limits: Limits, models: tuple[Model, Model]) -> dict[str, str]:
+def _range(range_: Forecast, settings: Settings, models: tuple[Model, Model]) -> dict[str, str]:
     least, most = range_.tokens
     how = (
         f"at least one turn with a short reply, at most {range_.root_calls:,} requests to the root model and "
         f"{range_.sub_calls:,} to the sub-model with full windows, within the limits"
     )
-    return {"tokens": f"{count(least)} to {count(most)}: {how}", "cost": _cost(range_, limits, models)}
+    return {"tokens": f"{count(least)} to {count(most)}: {how}", "cost": _cost(range_, settings, models)}
 
 
-def _cost(range_: Forecast, limits: Limits, models: tuple[Model, Model]) -> str:
+def _cost(range_: Forecast, settings: Settings, models: tuple[Model, Model]) -> str:
+    if settings.cache == "replay":
+        return "$0, as every reply is a kept one"
     if range_.cost is None:
         unknown = dict.fromkeys(model.name for model in models if model.price is None)
         return f"unknown, as the price of {' and '.join(unknown)} is"
     least, most = range_.cost
     if most == 0:
         return "$0"
-    return f"{dollars(least)} to {dollars(most)}{'' if limits.cost else '; a limit on cost lowers the most'}"
+    return f"{dollars(least)} to {dollars(most)}{'' if settings.limits.cost else '; a limit on cost lowers the most'}"

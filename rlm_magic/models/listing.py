@@ -21,13 +21,13 @@ class Listing:
 
     Attributes:
         window: in tokens.
-        source: who says so; empty where nobody does and the window is assumed.
+        source: who says so, in words.
         price: None where it is unknown.
         served: the models that its local server has.
     """
 
     window: int
-    source: str = ""
+    source: str
     price: Price | None = None
     served: tuple[str, ...] = ()
 
@@ -35,9 +35,11 @@ class Listing:
 def find_listing(library: Any, route: Route, options: Mapping[str, Any]) -> Listing:
     """Look a model up in litellm's map, and its window at a local server, which knows better."""
     entry = _entry(library, route)
-    served = ask_server(route) if route.local else Served()
-    window, source = _window(entry, route, served, options)
-    return Listing(window, source, _price(entry), served.names)
+    served = ask_server(route) if route.local else None
+    window, source = _window(entry, route, served or Served(), options)
+    if route.local and served is None:
+        source = f"{source}, its server said nothing"
+    return Listing(window, source, _price(entry), served.names if served else ())
 
 
 def _entry(library: Any, route: Route) -> Mapping[str, Any]:
@@ -64,7 +66,7 @@ def _window(entry: Mapping[str, Any], route: Route, served: Served, options: Map
     if mapped := entry.get("max_input_tokens") or entry.get("max_tokens"):
         return mapped, "litellm's map"
     default = LOCAL_WINDOW if route.local else WINDOW
-    return min(default, served.largest or default), ""
+    return min(default, served.largest or default), "assumed"
 
 
 def _ollama_window(served: Served, num_ctx: int | None) -> tuple[int, str]:
@@ -72,4 +74,4 @@ def _ollama_window(served: Served, num_ctx: int | None) -> tuple[int, str]:
     window = num_ctx or served.window or LOCAL_WINDOW
     if served.largest and served.largest < window:
         return served.largest, "its server"
-    return window, "num_ctx" if num_ctx else "its server" if served.window else ""
+    return window, "its server" if served.window and not num_ctx else "asked for"

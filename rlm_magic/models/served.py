@@ -36,15 +36,15 @@ class Served:
     largest: int | None = None
 
 
-def ask_server(route: Route) -> Served:
-    """Ask a local server; what it does not say, or not in time, is left out."""
+def ask_server(route: Route) -> Served | None:
+    """Ask a local server; None if it lists no models, or not in time."""
     return _ask_ollama(route) if route.provider in OLLAMA else _ask_openai(route)
 
 
-def _ask_openai(route: Route) -> Served:
+def _ask_openai(route: Route) -> Served | None:
     models = _entries(_get(route, f"{route.server.rstrip('/')}/models"), "data")
     if models is None:
-        return Served()
+        return None
     names = tuple(str(model.get("id")) for model in models)
     model = _entry(models, route.model)
     window = _size(model)
@@ -68,10 +68,10 @@ def _size(model: Mapping[str, Any]) -> int | None:
     return next((size for name in _SIZES if (size := _number(fields.get(name)))), None)
 
 
-def _ask_ollama(route: Route) -> Served:
+def _ask_ollama(route: Route) -> Served | None:
     listed = _entries(_get(route, f"{route.root}/api/tags"), "models")
     if listed is None:
-        return Served()
+        return None
     shown = _get(route, f"{route.root}/api/show", {"model": route.model})
     info = _object(shown.get("model_info"))
     trained = next((size for name, size in info.items() if name.endswith(".context_length")), None)

@@ -64,7 +64,7 @@ def test_the_facts_of_a_run(shell: InteractiveShell, server: OpenAIServer) -> No
     shown = dry(shell, server, "log -s openai/small --turns 3 --calls 10 --tokens 50000")
     facts = shown.facts
     assert facts["model"] == "openai/qwen3-8b · window 40,960 tokens (its server) · price unknown"
-    assert facts["sub-model"] == "openai/small · window 32,768 tokens (assumed: nothing says) · price unknown"
+    assert facts["sub-model"] == "openai/small · window 32,768 tokens (assumed) · price unknown"
     assert facts["notes"] == "*qwen*, openai/*"
     assert shown.messages[0].content.endswith("\nBe brief.")
     assert facts["limits"].startswith("turns 3 · depth 1 · calls 10 · tokens 50,000 · cost unlimited · timeout 30m00s")
@@ -85,6 +85,34 @@ def test_a_known_price_gives_a_range() -> None:
     assert model.requests == []
     limited = RLM(model, limits=Limits(turns=3, calls=10, cost=0.5)).dry_run("How many?", "text").facts
     assert limited["cost"].endswith(" to $0.50")
+
+
+def test_the_users_tools_are_in_the_prompt(shell: InteractiveShell, server: OpenAIServer) -> None:
+    shell.user_ns.update(log="x" * 100_000, convert=lambda amount: amount * 2)
+    shown = dry(shell, server, "log --tool convert")
+    ask(shell, server, "log --tool convert")
+    assert "convert(amount)" in shown.messages[1].content
+    assert shown.messages[1].content == server.requests[0]["messages"][1]["content"]
+
+
+def test_a_server_that_does_not_answer_is_told(shell: InteractiveShell, server: OpenAIServer) -> None:
+    with OpenAIServer(lambda _: "") as gone:
+        pass
+    shown = dry(shell, gone, "")
+    assert "window 32,768 tokens (assumed, its server said nothing)" in shown.facts["model"]
+
+
+def test_kept_replies_cost_nothing_and_need_no_server(shell: InteractiveShell, tmp_path: Path) -> None:
+    shell.user_ns["log"] = "x" * 100_000
+    line = f"log --cassette {tmp_path / 'kept.jsonl'}"
+    with OpenAIServer(lambda _: "```repl\nFINAL(len(context))\n```") as gone:
+        ask(shell, gone, f"{line} --cache on")
+        asked = len(gone.requests)
+        shown = dry(shell, gone, f"{line} --cache replay")
+        assert len(gone.requests) == asked
+    assert shown.facts["cost"] == "$0, as every reply is a kept one"
+    again = dry(shell, gone, f"{line} --cache replay")
+    assert again.messages == shown.messages
 
 
 def test_what_costs_nothing_says_so() -> None:

@@ -65,22 +65,23 @@ def test_the_window_is_the_servers(serve, name, models, pages, window):
 
 
 @pytest.mark.parametrize(
-    ("pages", "options", "window"),
+    ("pages", "options", "window", "source"),
     [
-        (ollama(), {}, 32_768),
-        (ollama(trained=8192), {}, 8192),
-        (ollama(trained=8192), {"num_ctx": 65_536}, 8192),
-        (ollama(trained=131_072), {"num_ctx": 65_536}, 65_536),
-        (ollama(trained=131_072, parameters="num_ctx                        16384\nstop x"), {}, 16_384),
-        (ollama(trained=131_072, parameters="num_ctx 16384"), {"num_ctx": 4096}, 4096),
-        ({"/api/tags": {"models": []}, "/api/show": None}, {}, 32_768),
-        ({"/api/tags": {"models": [{"name": "x"}]}, "/api/show": {"model_info": 3}}, {}, 32_768),
+        (ollama(), {}, 32_768, "asked for"),
+        (ollama(trained=8192), {}, 8192, "its server"),
+        (ollama(trained=8192), {"num_ctx": 65_536}, 8192, "its server"),
+        (ollama(trained=131_072), {"num_ctx": 65_536}, 65_536, "asked for"),
+        (ollama(trained=131_072, parameters="num_ctx                        16384\nstop x"), {}, 16_384, "its server"),
+        (ollama(trained=131_072, parameters="num_ctx 16384"), {"num_ctx": 4096}, 4096, "asked for"),
+        ({"/api/tags": {"models": []}, "/api/show": None}, {}, 32_768, "asked for"),
+        ({"/api/tags": {"models": [{"name": "x"}]}, "/api/show": {"model_info": 3}}, {}, 32_768, "asked for"),
+        ({}, {}, 32_768, "asked for, its server said nothing"),
     ],
 )
-def test_ollamas_window_is_what_it_is_asked_for_up_to_what_the_model_can(serve, pages, options, window):
+def test_ollamas_window_is_what_it_is_asked_for_up_to_what_the_model_can(serve, pages, options, window, source):
     server = serve("42", pages=pages)
     model = open_model("ollama_chat/qwen3:8b", api_base=root(server), options=options)
-    assert model.window == window
+    assert (model.window, model.listing.source) == (window, source)
     assert ask(model).text == "42"
     assert server.requests[0]["options"]["num_ctx"] == window
     assert server.requests[0]["options"]["num_predict"] == 100
