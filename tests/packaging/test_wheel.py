@@ -92,7 +92,8 @@ def test_questions_are_answered_offline_and_by_a_server(clean: CleanVenv) -> Non
     assert "['LINE 0', 'LINE 1', 'LINE 2'] 4" in done.stdout
 
 
-def test_the_first_notebook_runs(clean: CleanVenv) -> None:
-    done = clean.run("jupyter", "execute", "--inplace", "notebooks/01_first_question.ipynb")
+@pytest.mark.parametrize(("name", "answer"), [("01_first_question", "213"), ("02_your_model", "3")])
+def test_the_notebooks_run(clean: CleanVenv, name: str, answer: str) -> None:
+    done = clean.run("jupyter", "execute", "--inplace", f"notebooks/{name}.ipynb")
     assert done.returncode == 0, done.stderr
-    assert "213" in (clean.folder / "notebooks" / "01_first_question.ipynb").read_text()
+    assert f'"{answer}"' in (clean.folder / "notebooks" / f"{name}.ipynb").read_text()

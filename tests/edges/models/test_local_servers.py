@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from rlm_magic.engine.errors import EmptyReply, InputError, ModelError, WindowEr
 from rlm_magic.models import open_model
 from rlm_magic.models.library import litellm
 from rlm_magic.models.route import find_route
-from tests.server import OpenAIServer, Reply, error
+from tests.server import OpenAIServer, Reply, error, sequence
 
 from .helpers import ask
 
@@ -178,6 +179,33 @@ def test_a_thought_is_kept_apart_and_one_without_end_is_named(serve, name):
     assert (completion.text, completion.reasoning) == ("```repl\nx\n```", "hm")
     with pytest.raises(EmptyReply, match=r"all of its 100 output tokens went into thinking"):
         ask(model, "long")
+
+
+@pytest.mark.parametrize("name", ["ollama_chat/m", "openai/m", "hosted_vllm/m", "lm_studio/m"])
+@pytest.mark.parametrize(
+    ("whole", "cut"),
+    [
+        ("<think>hm</think>text", "<think>hm and hm"),
+        ("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>text", None),
+        ("hm</think>text", "<|channel|>analysis<|message|>hm and hm"),
+    ],
+)
+def test_a_thought_in_the_text_is_no_part_of_it(serve, name, whole, cut):
+    server = serve(sequence(whole, Reply(cut, reasoning=None if cut else "hm", finish_reason="length")))
+    model = open_model(name, api_base=root(server) if "ollama" in name else server.url)
+    completion = ask(model)
+    assert (completion.text, completion.reasoning) == ("text", "hm")
+    with pytest.raises(EmptyReply, match="went into thinking"):
+        ask(model)
+
+
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
+def test_servers_name_the_field_of_thoughts_differently(serve, field):
+    message = {"role": "assistant", "content": "text", field: "hm"}
+    body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0}]}
+    body["choices"][0] |= {"finish_reason": "stop", "message": message}
+    completion = ask(open_model("hosted_vllm/m", api_base=serve(Reply(raw=json.dumps(body))).url))
+    assert (completion.text, completion.reasoning) == ("text", "hm")
 
 
 def test_a_reply_that_ollama_cut_says_so(serve):
