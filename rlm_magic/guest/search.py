@@ -10,6 +10,7 @@ import operator
 import re
 import sqlite3
 import threading
+import weakref
 from array import array
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
@@ -51,7 +52,7 @@ class Search:
         Args:
             over: what to look through: a text, a list or dict of texts, a table or list of records, a `Path`; default
                 `context`. It is indexed once, at about 10 MB a second, up to some 600 MB. What changes inside a table
-                is not noticed.
+                or a file is not noticed.
             column: of a table or of records; default: the one that holds the most text.
         """
         _check(query, k)
@@ -61,7 +62,7 @@ class Search:
     def _index(self, value: Any, column: Optional[str]) -> Index:
         held = parts(value)
         for number, kept in enumerate(self._kept):
-            if kept.value is value and kept.column == column and _same(kept.parts, held):
+            if kept.column == column and _same(kept.value, value) and _identical(kept.parts, held):
                 self._kept.append(self._kept.pop(number))
                 return kept.index
         while len(self._kept) >= _KEPT:
@@ -81,7 +82,9 @@ class Index:
     def __init__(self, source: Texts) -> None:
         self._texts = source
         self._numbers, self._starts, self._ends = array("q"), array("q"), array("q")
-        self._database = _database()
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, self._database.close)
+        self._create()
         self._fill()
 
     def best(self, query: str, k: int) -> List[Dict[str, Any]]:
@@ -91,6 +94,15 @@ class Index:
             return []
         ask = "SELECT rowid, rank FROM passages WHERE passages MATCH ? ORDER BY rank, rowid LIMIT ?"
         return [self._passage(row, -rank) for row, rank in self._ask(ask, " OR ".join(words), k)]
+
+    def _create(self) -> None:
+        self._database.execute(f"PRAGMA max_page_count = {_BYTES // _PAGE}")
+        try:
+            self._database.execute(
+                "CREATE VIRTUAL TABLE passages USING fts5(text, content='', tokenize='porter unicode61')"
+            )
+        except sqlite3.OperationalError:
+            raise RuntimeError("search needs SQLite with FTS5, and this Python has none: use re") from None
 
     def _fill(self) -> None:
         self._database.execute("BEGIN")
@@ -156,17 +168,14 @@ class _Kept:
     index: Index
 
 
-def _database() -> sqlite3.Connection:
-    database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-    try:
-        database.execute(f"PRAGMA max_page_count = {_BYTES // _PAGE}")
-        database.execute("CREATE VIRTUAL TABLE passages USING fts5(text, content='', tokenize='porter unicode61')")
-    except sqlite3.OperationalError:
-        raise RuntimeError("search needs SQLite with FTS5, and this Python has none: use re") from None
-    return database
+def _same(one: Any, other: Any) -> bool:
+    """Whether one index serves both; of lists and dicts, if they also hold identical parts."""
+    if type(one) in (str, bytes):
+        return type(one) is type(other) and one == other
+    return one is other or (type(one) is type(other) and type(one) in (list, tuple, dict))
 
 
-def _same(one: List[Any], other: List[Any]) -> bool:
+def _identical(one: List[Any], other: List[Any]) -> bool:
     return len(one) == len(other) and all(map(operator.is_, one, other))
 
 

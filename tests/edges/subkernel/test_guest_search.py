@@ -100,7 +100,14 @@ def test_scripts_without_spaces_are_searched_too() -> None:
 
 
 def test_what_is_written_as_one_ranks_before_its_parts() -> None:
-    assert where("10.0.0.7", ["7 of 10 were 0", "client 10.0.0.7: refused", "nothing at all", "nor here"])[0] == 1
+    documents = [
+        "7 7 10 10 0",
+        "the client 10.0.0.7 was refused at the gate",
+        "nothing at all",
+        "nor here",
+        "nor there",
+    ]
+    assert where("10.0.0.7", documents) == [1, 0]
 
 
 def test_equal_passages_come_in_their_order_and_twice_the_same() -> None:
@@ -168,33 +175,44 @@ def test_another_value_is_indexed_anew_and_so_is_a_list_that_was_changed() -> No
     assert len(find.search("one", over=notes)) == 1
 
 
+class Counting(dict[str, Any]):
+    """A record that counts how often it is read."""
+
+    reads = 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.reads += 1
+        return super().get(key, default)
+
+
 def test_an_unchanged_value_is_indexed_once() -> None:
-    class Counting(dict[str, Any]):
-        reads = 0
-
-        def get(self, key: str, default: Any = None) -> Any:
-            self.reads += 1
-            return super().get(key, default)
-
     record = Counting(text="some words")
     find = Search(lambda: None)
     records = [record]
     assert find.search("words", over=records)
     reads = record.reads
-    for _ in range(5):
-        assert find.search("absent", over=records) == []
+    assert find.search("absent", over=records) == []
+    assert find.search("absent", over=[*records]) == []
     assert record.reads == reads
+    assert find.search("absent", over=[*records, record]) == []
+    assert record.reads > reads
 
 
-def test_threads_may_search_at_once() -> None:
-    find = Search(lambda: REPORT)
-    found: list[Any] = []
-    threads = [threading.Thread(target=lambda: found.append(find.search("valve", 1))) for _ in range(8)]
+def test_threads_may_search_at_once_and_share_the_index() -> None:
+    records = [Counting(text=f"number {n} of many") for n in range(5_000)]
+    find, together, found = Search(lambda: records), threading.Barrier(8), list[Any]()
+
+    def ask() -> None:
+        together.wait()
+        found.append(find.search("4999", 1))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [find.search("valve", 1)] * 8
+    assert [hits[0]["where"] for hits in found] == [(4999, "text")] * 8
+    assert records[3000].reads == 1
 
 
 def test_a_value_that_is_too_large_for_an_index_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,6 +251,8 @@ def test_passages_of_bytes_cut_no_character(text: str, size: int) -> None:
 def test_passages_end_where_a_paragraph_or_line_does() -> None:
     pieces = [REPORT[start:end] for start, end in passages(REPORT)]
     assert all(piece.startswith("Section") for piece in pieces)
+    heading = "Pumps\n\n" + "a word " * 200
+    assert heading[slice(*next(passages(heading)))].startswith("Pumps\n\na word")
     line = "x" * 250
     assert [end - start for start, end in passages("\n".join([line] * 4))] == [501, 501]
     assert [end - start for start, end in passages("y" * (SIZE + 1))] == [SIZE, 1]
