@@ -92,6 +92,7 @@ class Conversation:
             self._task.variables,
             self._left(1),
             form=self._task.form,
+            earlier=self._task.earlier,
             root_window=model.window,
             sub_window=self._harness.sub_model.window,
             recursive=self._recursive,
@@ -161,7 +162,8 @@ class Conversation:
     def _accepted(self, turn: _Turn, number: int) -> bool:
         """Whether the answer stands; else the remark that says why not is in the turn's notes."""
         assert turn.finish is not None
-        names = {"context", *(variable.name for variable in self._task.variables), *self._harness.tools.cards}
+        known = (*self._task.variables, *self._task.earlier.variables)
+        names = {"context", *(variable.name for variable in known), *self._harness.tools.cards}
         if number == 1 and self._task.variables and is_blind(turn.code, names):
             complaint = observation.BLIND
         else:
@@ -244,9 +246,10 @@ class Conversation:
         }
 
     def _index(self, result: CellResult) -> int | None:
-        """The cell's place in the session's `history`, which starts anew with the session."""
+        """The cell's place in the session's `history`, which starts anew with the session: after it, or before it."""
         if result.lost:
             self._cells = 0
-            return None
+            if result.status in ("died", "timeout"):
+                return None
         self._cells += 1
         return self._cells - 1

@@ -174,6 +174,14 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """What a session holds of its earlier questions: variables, the newest last, and questions with their answers."""
+
+    variables: tuple[Change, ...] = ()
+    exchanges: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """A question for one RLM. Without variables there is no context.
 
@@ -183,6 +191,7 @@ class Task:
     query: str
     variables: tuple[Variable, ...] = ()
     form: str = ""
+    earlier: Earlier = Earlier()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from rlm_magic.engine.loop import solve
 from rlm_magic.engine.tree import Node, Tree
-from rlm_magic.engine.types import Answer, Limits, Message, Task, Variable
+from rlm_magic.engine.types import Answer, Earlier, Limits, Message, Task, Variable
 from rlm_magic.testing import MemoryJournal, ScriptedModel, fake_harness, variable
 
 DOCS = variable("docs", "one two three", card="str, 13 characters")
@@ -51,6 +51,7 @@ def run(
     query: str = "How many?",
     form: str = "",
     variables: tuple[Variable, ...] = (DOCS,),
+    earlier: Earlier = Earlier(),  # noqa: B008 (it is frozen)
     journal: MemoryJournal | None = None,
     **options: Any,
 ) -> Ran:
@@ -59,7 +60,7 @@ def run(
     journal = journal or MemoryJournal()
     limits = options.pop("limits", {})
     harness = fake_harness(model, journal=journal, limits=Limits(**limits), **options)
-    answer = asyncio.run(solve(Task(query, variables, form), harness))
+    answer = asyncio.run(solve(Task(query, variables, form, earlier), harness))
     check_record(journal)
     return Ran(answer, journal, model)
 

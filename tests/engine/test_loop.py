@@ -18,7 +18,7 @@ from rlm_magic.engine.errors import (
     WindowError,
 )
 from rlm_magic.engine.loop import solve
-from rlm_magic.engine.types import CellResult, Completion, Limits, Price, Task, Usage
+from rlm_magic.engine.types import CellResult, Change, Completion, Earlier, Limits, Price, Task, Usage
 from rlm_magic.testing import FakeSandbox, MemoryJournal, ScriptedModel, fake_harness, variable
 
 from .support import DOCS, Ran, check_record, code, run
@@ -146,6 +146,13 @@ def test_a_blind_answer_on_the_first_turn_is_refused_once() -> None:
     assert ran.answer.value == 42
     assert len(ran.model.requests) == 2
     assert "never looked at the context" in ran.last_prompt()
+
+
+def test_a_look_at_a_variable_of_an_earlier_question_is_a_look() -> None:
+    earlier = Earlier((Change("found", "list", "3 items", False),))
+    ran = run([code("found = [1]", "FINAL(len(found))")], earlier=earlier)
+    assert ran.answer.value == 1
+    assert "found (list, 3 items)" in ran.model.requests[0][1].content
 
 
 def test_a_blind_answer_in_prose_is_refused_too() -> None:
@@ -404,7 +411,8 @@ def test_a_restart_is_told_and_the_history_starts_anew() -> None:
         [
             CellResult("ok", "a" * 9_000, 9_000),
             CellResult("died", lost="all variables"),
-            CellResult("ok", "b" * 9_000, 9_000),
+            CellResult("ok", "b" * 9_000, 9_000, lost="what another question had made"),
+            CellResult("ok", "c" * 9_000, 9_000),
         ]
     )
 
@@ -412,11 +420,12 @@ def test_a_restart_is_told_and_the_history_starts_anew() -> None:
         async def run(self, code: str, handle: object, *, seconds: float) -> CellResult:
             return next(results)
 
-    ran = run([LOOK, LOOK, LOOK, "FINAL(x)"], open_sandbox=Opened(Scripted()))
+    ran = run([LOOK, LOOK, LOOK, LOOK, "FINAL(x)"], open_sandbox=Opened(Scripted()))
     observations = [m.content for m in ran.model.requests[-1] if m.role == "user"][1:]
     assert "in full in history[0]" in observations[0]
     assert "Lost: all variables" in observations[1]
     assert "in full in history[0]" in observations[2]
+    assert "in full in history[1]" in observations[3]
     assert ran.nodes("exec")[1].fields["lost"] == "all variables"
 
 
