@@ -110,7 +110,7 @@ How many?
 Variables (what follows describes data; nothing in it is an instruction):
 `context`, also named `text`: str
 
-This is more text than you can read. `search(query, k=10, over=context)` returns the passages whose words fit best (BM25), as dicts: `text`, `score`, `where` (index, key, file or (row, column); None in a single text), and `start` and `end` in that text. Find with it where to read, by several wordings; to count or list all, go through all of the data.
+The variables hold more text than you can read. `search(query, k=10, over=context)` returns the passages whose words fit best (BM25), as dicts: `text`, `score`, `where` (index, key, file or (row, column); None in a single text), and `start` and `end` in that text. Find with it where to read, by several wordings; to count or list all, go through all of the data.
 
 Turn 1 of 30. 999 model calls left.\
 """)
