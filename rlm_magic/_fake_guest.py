@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any, cast
 
 from .engine.errors import BindingError
+from .engine.events import digest
 from .engine.types import CellError, CellResult, Change, Finish, Json, SubCall, SubReply, ValueFile, Variable
 from .guest.crossing import carry, cross
 from .guest.search import Search
@@ -248,7 +249,8 @@ class FakeGuest:
 
 def _child_context(value: object) -> Variable:
     card = f"{type(value).__name__} ({_size(value)})"
-    return Variable("context", card, Held(value, Path()), trusted=False, text_size=text_size(value))
+    name = digest(repr(value))
+    return Variable("context", card, Held(value, Path()), trusted=False, text_size=text_size(value), digest=name)
 
 
 def _no_input(prompt: object = "") -> str:

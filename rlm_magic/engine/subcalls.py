@@ -220,7 +220,7 @@ class CellCalls:
 
     async def _rlm(self, parent: str, prompt: str, context: Variable | None, model: Model, index: int | None) -> str:
         harness, depth = self._harness, self._place.depth + 1
-        request = digest_of(model.name, prompt, context.card if context else "")
+        request = digest_of(model.name, prompt, *_identity(context))
         number = harness.replies.number(parent, "rlm", request, index=index, label=prompt)
         if number is None or not harness.replies.holds(f"{parent}.{number}"):
             harness.budget.require_call()
@@ -235,8 +235,13 @@ class CellCalls:
 
 
 def _batch_digest(call: SubCall) -> str:
-    cards = [context.card if context else "" for context in call.contexts]
-    return digest_of(call.op, call.model or "", *call.prompts, *cards)
+    contexts = [part for context in call.contexts for part in _identity(context)]
+    return digest_of(call.op, call.model or "", *call.prompts, *contexts)
+
+
+def _identity(context: Variable | None) -> tuple[str, str]:
+    """What a context is known by in a record."""
+    return (context.card, context.digest) if context else ("", "")
 
 
 @dataclass(frozen=True, slots=True)

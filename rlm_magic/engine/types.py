@@ -163,7 +163,7 @@ class Variable:
     """A value bound by name. The engine reads the card (at most 1,000 characters); only a sandbox opens the source.
 
     ``trusted`` is False for what a subkernel handed up: its card is text of the model's making. ``text_size`` is about
-    how many characters of text it holds for `search` to look through.
+    how many characters `search` can look through. ``digest`` tells contents with the same card apart; it may be empty.
     """
 
     name: str
@@ -171,6 +171,7 @@ class Variable:
     source: Source = field(repr=False)
     trusted: bool = True
     text_size: int = 0
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

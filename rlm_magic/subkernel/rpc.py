@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 from ..engine.ports import Handle
 from ..engine.types import SubCall, SubReply, Variable
 from ..guest.frames import Frame, FrameError
-from .contexts import HandedUp
+from .contexts import HandedUp, identified
 from .results import number, text
 
 MAX_CHARS = 256 * 1024**2
@@ -156,7 +156,7 @@ class CallServer:
     async def _replies(self, call: _Call) -> list[SubReply]:
         if call.too_much:
             return [SubReply(error=TOO_MUCH)] * call.count
-        return await self._handle(call.as_subcall())
+        return await self._handle(replace(call.as_subcall(), contexts=await identified(call.contexts)))
 
     async def _reply(self, call: int, index: int, reply: SubReply) -> None:
         frame: Frame = {"type": "reply", "id": call, "index": index, "text": reply.text, "error": reply.error}

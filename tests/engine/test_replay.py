@@ -204,7 +204,15 @@ def test_other_requests_than_recorded_stop_the_run_and_show_both() -> None:
     assert second.model.requests == []
 
 
-@pytest.mark.parametrize("call", ["llm_query_batched(words())", "rlm_query(words()[0], context=docs)"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "llm_query_batched(words())",
+        "rlm_query(words()[0], context=docs)",
+        "rlm_query('go', context=words()[0])",  # with the same card
+        "rlm_query_batched(['go'], contexts=words())",
+    ],
+)
 def test_another_batch_or_sub_rlm_stops_the_run_at_any_depth(call: str) -> None:
     import builtins
 

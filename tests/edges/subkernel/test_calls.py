@@ -189,6 +189,23 @@ def test_a_batch_of_sub_rlms_hands_each_its_context() -> None:
         assert not any(Path(file.path).exists() for *_, file in seen)
 
 
+def test_contexts_are_told_apart_by_their_content() -> None:
+    seen: list[str] = []
+
+    async def handle(call: SubCall) -> list[SubReply]:
+        seen.extend(context.digest for context in call.contexts if context is not None)
+        return await echo(call)
+
+    code = (
+        "large = bytearray(100 << 20); other = bytearray(large); other[50 << 20] = 1\n"
+        "contexts = ['one', 'two', 'one', b'one', ['one'], ['two'], bytes(large), bytes(other), bytes(large)]\n"
+        "_ = rlm_query_batched(['q'] * len(contexts), contexts=contexts)"
+    )
+    with opened(recursive=True) as above:
+        above.run(code, handle)
+    assert [seen.index(digest) for digest in seen] == [0, 1, 0, 3, 4, 5, 6, 7, 6]
+
+
 def _content(file: ValueFile) -> str:
     return Path(file.path).read_text()
 
