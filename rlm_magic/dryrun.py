@@ -21,13 +21,14 @@ from .engine.recorder import Recorder
 from .engine.types import GIB, Limits, Message, Variable
 from .models import find_notes
 from .preparing import refuse_inside_subkernel, subkernels_of, task_of
-from .settings import LIMITS, OFFLINE_MODEL, Settings
+from .settings import LIMITS, Settings
 from .tools import Toolbox
 from .view import count, dollars, duration, sheet
 from .workplace import Workplace
 
 TITLE = "dry run: nothing was sent"
 MILLION = 1_000_000
+OFFLINE = "rlm-offline/"
 
 
 class NoJournal:
@@ -75,25 +76,23 @@ def dry_run(
     """
     refuse_inside_subkernel()
     task = task_of(query, named, answer_type.words if answer_type else "")
-    model, sub_model = _models(settings)
+    models = _models(settings)
     budget = Budget(settings.limits, time.monotonic)
-    budget.check(model, sub_model)
-    subkernels = subkernels_of(settings, named, model.name)
+    budget.check(*models)
+    subkernels = subkernels_of(settings, named, models[0].name)
     recorder, tools = Recorder(NoJournal(), (), time.monotonic), Toolbox(settings.tools, Workplace(lambda: None), 0)
-    harness = Harness(model, sub_model, subkernels, recorder, budget, tools=tools)
-    first = first_request(task, harness, subkernels.rules)
-    range_ = forecast(model, sub_model, settings.limits, first=first.tokens, reply_tokens=settings.reply_tokens)
+    first = first_request(task, Harness(*models, subkernels, recorder, budget, tools=tools), subkernels.rules)
+    range_ = forecast(*models, settings.limits, first=first.tokens, reply_tokens=settings.reply_tokens)
     facts = {
-        "model": _described(model),
-        "sub-model": "the same" if sub_model is model else _described(sub_model),
-        "notes": _notes(model, settings),
+        **_models_facts(models, settings),
         "confinement": subkernels.confinement,
         "limits": _limits(settings.limits),
         "first prompt": f"about {first.tokens:,} tokens",
-        **_range(range_, settings, (model, sub_model)),
+        **_range(range_, settings, models),
+        "advice": direct_call(named, models[0]),
     }
-    advice = direct_call(named, model)
-    return DryRun(tuple(first.messages), task.variables, range_, {**facts, **({"advice": advice} if advice else {})})
+    shown = {name: fact for name, fact in facts.items() if fact}
+    return DryRun(tuple(first.messages), task.variables, range_, shown)
 
 
 def _models(settings: Settings) -> tuple[Model, Model]:
@@ -107,7 +106,18 @@ def _models(settings: Settings) -> tuple[Model, Model]:
         engine().submit(cache.close()).result()
 
 
+def _models_facts(models: tuple[Model, Model], settings: Settings) -> dict[str, str]:
+    model, sub_model = models
+    return {
+        "model": _described(model),
+        "sub-model": "the same" if sub_model is model else _described(sub_model),
+        "notes": _notes(model, settings),
+    }
+
+
 def _described(model: Model) -> str:
+    if model.name.startswith(OFFLINE):
+        return f"{model.name} · offline policy, no language model"
     listing = getattr(model, "listing", None)
     source = f" ({listing.source})" if listing else ""
     return f"{model.name} · window {model.window:,} tokens{source} · {_price(model)}"
@@ -122,7 +132,7 @@ def _price(model: Model) -> str:
 
 def _notes(model: Model, settings: Settings) -> str:
     """Which entries of the table of notes fit the model; one of the user's own making brings its notes itself."""
-    if model.name.split("/")[0] == OFFLINE_MODEL.split("/")[0] or not model.notes:
+    if not model.notes:
         return "none"
     return ", ".join(find_notes(model.name, settings.model_notes)) or "the model's own"
 

@@ -135,7 +135,7 @@ def test_its_html_holds_no_markup_of_others(shell: InteractiveShell, server: Ope
 def test_the_offline_policy_is_shown_too(shell: InteractiveShell) -> None:
     shell.user_ns["log"] = "short"
     shown = shell.run_cell_magic("rlm", "log --dry-run", "How long?")
-    assert shown.facts["model"].startswith("rlm-offline/policy · ")
+    assert shown.facts["model"] == "rlm-offline/policy · offline policy, no language model"
     assert shown.facts["cost"] == "$0"
     assert "advice" not in shown.facts
 
