@@ -96,25 +96,26 @@ async def reserve(
 
 
 async def send(harness: Harness, node: str, request: Request, ticket: Ticket) -> Completion:
-    """Make a request at an open node. A thought at the reply's beginning moves to its ``reasoning``.
+    """Make a request at an open node, unless its reply is known; only a paid reply waits for the record.
+
+    A thought at the reply's beginning moves to its ``reasoning``.
 
     Raises:
         ModelError: the model did not answer. JournalError: the record could not be written.
     """
-    if not isinstance(ticket, Reservation):
-        return await _noted(harness.recorder, node, request, _known(harness.recorder, node, request, ticket))
-    completion = _without_thought(await _request(harness, node, request, ticket))
-    await _noted(harness.recorder, node, request, completion)
-    harness.replies.keep(node, request, completion)
-    return completion
-
-
-async def _noted(recorder: Recorder, node: str, request: Request, completion: Completion) -> Completion:
+    recorder = harness.recorder
+    if paid := isinstance(ticket, Reservation):
+        completion = _without_thought(await _request(harness, node, request, ticket))
+    else:
+        completion = _known(recorder, node, request, ticket)
     recorder.patch(node, **_reply_fields(recorder, node, completion))
-    await recorder.written()
+    if paid:
+        await recorder.written()
     if not completion.text.strip():
         why = f"{request.model.name} answered nothing ({completion.finish_reason})"
         raise EmptyReply(why, usage=completion.usage)
+    if paid:
+        harness.replies.keep(node, request, completion)
     return completion
 
 
