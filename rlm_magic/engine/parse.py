@@ -70,8 +70,8 @@ def parse(text: str) -> Reply:
 
 
 def is_blind(code: str, names: Collection[str]) -> bool:
-    """Whether the code neither names one of ``names`` (bare or as a string) nor makes a sub-call."""
-    wanted = {*names, *CALLS}
+    """Whether the code neither names one of ``names`` (bare or as a string) nor searches nor makes a sub-call."""
+    wanted = {*names, "search", *CALLS}
     tree = _tree(code)
     if tree is None:
         return not wanted & set(re.findall(r"\w+", code))

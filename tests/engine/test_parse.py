@@ -150,6 +150,7 @@ def test_blind_code(code: str) -> None:
         "FINAL_VAR('docs')",
         "FINAL(globals()['docs'])",
         "FINAL(llm_query('q'))",
+        "FINAL(search('q')[0]['text'])",
         "FINAL(await arlm_query_batched(['q']))",
         "%time print(docs)",
     ],

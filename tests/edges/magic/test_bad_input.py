@@ -66,7 +66,7 @@ def test_an_empty_question_is_refused(asked: InteractiveShell, question: str) ->
     assert "empty" in refusal(asked, "tickets", question)
 
 
-@pytest.mark.parametrize("name", ["llm_query", "answer", "FINAL", "history"])
+@pytest.mark.parametrize("name", ["llm_query", "answer", "FINAL", "history", "search"])
 def test_a_name_of_the_models_code_cannot_be_bound(shell: InteractiveShell, name: str) -> None:
     shell.user_ns[name] = "text"
     assert name in refusal(shell, name)
