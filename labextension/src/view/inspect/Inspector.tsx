@@ -80,10 +80,10 @@ function Tabs({ view, tabs, current, panel }: TabsProps) {
     const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
     if (by === 0) return;
     event.preventDefault();
-    const next = tabs[(tabs.indexOf(current) + by + tabs.length) % tabs.length] as Tab;
-    view.tab.value = next.name;
+    const next = (tabs.indexOf(current) + by + tabs.length) % tabs.length;
+    view.tab.value = (tabs[next] as Tab).name;
     const list = event.currentTarget as HTMLElement;
-    requestAnimationFrame(() => list.querySelector<HTMLElement>("[aria-selected=true]")?.focus());
+    (list.children[next] as HTMLElement).focus();
   };
   return (
     <div class="rlm-tabs" role="tablist" aria-label="Details" onKeyDown={onKey}>

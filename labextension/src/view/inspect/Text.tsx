@@ -6,6 +6,7 @@ import { chars } from "../format";
 import type { BodyRef } from "../protocol";
 import type { ViewState } from "../state";
 import { Button } from "../ui/common";
+import { Python } from "../ui/Python";
 import type { Shown } from "./tabs";
 
 const PAGE = 100_000; // characters
@@ -160,7 +161,9 @@ function Numbered({ text }: { text: string }) {
   return (
     <div class="rlm-code">
       <pre aria-hidden="true">{numbers}</pre>
-      <pre>{text}</pre>
+      <pre>
+        <Python code={text} />
+      </pre>
     </div>
   );
 }

@@ -1,11 +1,12 @@
 /** The run waits: show what is about to happen, and let the user decide. */
 
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { dollars, kindOf, UNKNOWN } from "../format";
 import type { Action, BodyRef } from "../protocol";
 import type { ViewState } from "../state";
 import type { TreeNode } from "../tree";
 import { Button } from "./common";
+import { Python } from "./Python";
 
 export function Stepper({ view }: { view: ViewState }) {
   const waiting = view.paused.value;
@@ -101,17 +102,28 @@ function useProposed(view: ViewState, node: TreeNode): string {
   return body?.state === "text" ? body.text : "";
 }
 
+/** A text area without ink over the same text in colours. */
 function Editor({ text, onEdit }: { text: string; onEdit: (text: string) => void }) {
   const lines = text.split("\n").length;
+  const colours = useRef<HTMLPreElement>(null);
   return (
-    <textarea
-      class="rlm-editor"
-      aria-label="Code to run"
-      spellcheck={false}
-      rows={Math.min(18, Math.max(4, lines + 1))}
-      value={text}
-      onInput={(event) => onEdit(event.currentTarget.value)}
-    />
+    <div class="rlm-editing">
+      <pre ref={colours} aria-hidden="true">
+        <Python code={text} />
+        {"\n"}
+      </pre>
+      <textarea
+        class="rlm-editor"
+        aria-label="Code to run"
+        spellcheck={false}
+        rows={Math.min(18, Math.max(4, lines + 1))}
+        value={text}
+        onInput={(event) => onEdit(event.currentTarget.value)}
+        onScroll={({ currentTarget: { scrollLeft, scrollTop } }) =>
+          colours.current?.scrollTo(scrollLeft, scrollTop)
+        }
+      />
+    </div>
   );
 }
 
