@@ -18,7 +18,7 @@ from .engine.prompt import as_text
 from .engine.replay import recorded_usage
 from .engine.tree import Node, Tree
 from .engine.types import Answer, Json, Message, Outcome, Usage
-from .models import concealing
+from .models import conceal
 from .trace import is_live, read_events
 from .view import document, page
 
@@ -90,7 +90,6 @@ class Result:
 
     def __init__(self, answer: Answer, tree: Tree, run_id: str, path: Path, *, typed: object = None) -> None:
         self.answer: Any = answer.value if typed is None else typed
-        conceal = concealing()
         self._text = "" if answer.value is None else conceal(as_text(answer.value))
         self.status: Outcome = answer.outcome
         self.reason = conceal(answer.reason)

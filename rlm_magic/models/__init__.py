@@ -13,11 +13,12 @@ from ..engine.ports import Model
 from .catalog import configured_providers, known_models
 from .library import close_connections, litellm, preload
 from .notes import find_notes
-from .redact import concealing, redact, reply_options
+from .redact import conceal, concealing, redact, reply_options
 from .route import server_of
 
 __all__ = [
     "close_connections",
+    "conceal",
     "concealing",
     "configured_providers",
     "find_notes",

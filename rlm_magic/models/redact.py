@@ -1,7 +1,7 @@
 """The one place where secrets are taken out of text on its way to a person or a disk.
 
 `redact` is for what libraries and servers say: it masks what is known to be secret and whatever looks like it.
-`concealing` is for a model's words, in records, kept replies and on the page: what merely looks like a secret there is
+`conceal` is for a model's words, in records, kept replies and on the page: what merely looks like a secret there is
 the user's data, or code that a resumed run runs again, and stays. What goes to a model is never altered.
 """
 
@@ -72,18 +72,23 @@ def concealing() -> Callable[[str], str]:
     secrets = _known | set(_environment_secrets())
     forms = sorted({form for value in secrets for form in (value, quote(value, safe=""))}, key=len, reverse=True)
 
-    def conceal(text: str) -> str:
+    def mask(text: str) -> str:
         for form in forms:
             if form in text:
                 text = text.replace(form, MASK)
         return text
 
-    return conceal
+    return mask
+
+
+def conceal(text: str) -> str:
+    """The text as `concealing` leaves it now."""
+    return concealing()(text)
 
 
 def redact(text: str) -> str:
     """The text with every known secret, and whatever has the form of one, replaced."""
-    text = concealing()(text)
+    text = conceal(text)
     for pattern in _PATTERNS:
         text = pattern.sub(rf"\g<1>{MASK}", text)
     return text

@@ -173,3 +173,22 @@ def test_a_run_whose_record_had_to_be_masked_is_resumed(tmp_path: Path, monkeypa
         resumed = RLM(**options, sandbox="none").resume(stopped.run_id, DATA)
         assert [request.model for request in server.requests].count("sub") == 1
     assert "Bearer [redacted]" in resumed.answer
+
+
+def test_a_kept_reply_holds_no_key_and_all_else_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What merely looks like a secret is the user's data, or code that runs."""
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
+    data = "password: hunter22 " + DATA
+    scripts = {
+        "root": lambda request: cell(f"FINAL({data!r} + ' ' + llm_query('tell'))"),
+        "sub": lambda request: f"{data} and {request.headers['Authorization']}",
+    }
+    with OpenAIServer(route(scripts)) as server:
+        rlm = RLM("openai/root", "openai/sub", api_base=server.url, api_key=KEY, sandbox="none", cache="on")
+        first, second = rlm.completion("go"), rlm.completion("go")
+        assert len(server.requests) == 2
+    assert first.answer == f"{data} {data} and Bearer {KEY}"
+    assert second.answer == first.answer.replace(KEY, "[redacted]")
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert KEY.encode() not in kept
+    assert data.encode() in kept
