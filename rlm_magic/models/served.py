@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import threading
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any, cast
 
 from .route import NO_KEY, OLLAMA, Route
 
-PATIENCE = 1.0  # seconds for each question
+PATIENCE = 2.0  # seconds for all that is asked
 _SIZES = ("max_model_len", "loaded_context_length", "context_length", "context_window", "n_ctx")
 _NUM_CTX = re.compile(r"^num_ctx\s+(\d+)", re.MULTILINE)
 
@@ -38,7 +39,13 @@ class Served:
 
 def ask_server(route: Route) -> Served | None:
     """Ask a local server; None if it lists no models, or not in time."""
-    return _ask_ollama(route) if route.provider in OLLAMA else _ask_openai(route)
+    ask = _ask_ollama if route.provider in OLLAMA else _ask_openai
+    answers: list[Served | None] = []
+    # A thread, as nothing else ends a look-up of the name, or an answer that comes byte by byte.
+    thread = threading.Thread(target=lambda: answers.append(ask(route)), name="rlm-ask-server", daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return answers[0] if answers else None
 
 
 def _ask_openai(route: Route) -> Served | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import threading
 from typing import Any
 
 import pytest
@@ -221,6 +224,26 @@ def test_a_busy_ollama_is_asked_again(serve):
     completion = ask(open_model("ollama_chat/qwen3:8b", api_base=root(server)))
     assert completion.text == "42"
     assert len(completion.retries) == 1
+
+
+@pytest.mark.parametrize("name", ["openai/served", "ollama_chat/served"])
+def test_a_server_that_comes_to_no_end_is_not_waited_for(name):
+    given_up = threading.Event()
+
+    def trickle() -> None:
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            while not given_up.wait(0.05):
+                connection.send(b"H")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        model = open_model(name, api_base=f"http://127.0.0.1:{listening.getsockname()[1]}/v1")
+        given_up.set()
+        thread.join()
+    assert model.window == 32_768
+    assert model.listing.source.endswith("its server said nothing")
 
 
 @pytest.mark.parametrize("host", ["host.docker.internal", "nas.local", "gpu", "10.0.0.7", "100.64.0.9", "[::1]"])
