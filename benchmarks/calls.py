@@ -8,13 +8,15 @@ Beside it stands the floor: the parts that cannot be done without, alone, in the
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 
-from benchmarks.floors import http_batch, kernel_cell, kernels, litellm_call
+from benchmarks.floors import http_batch, kernel_cell, kernels, litellm_call, round_trip
 from rlm_magic import RLM, Limits
 from tests.server import OpenAIServer, Reply, Request, Script, route
 
@@ -58,12 +60,16 @@ def child(request: Request) -> Reply:
 
 @dataclass(frozen=True)
 class Case:
-    """One measurement: ``root`` and ``sub`` are the scripts of its models, ``unit`` scales seconds to what is shown."""
+    """One measurement: ``root`` and ``sub`` are the scripts of its models, ``shown`` words its seconds.
+
+    ``kept``: it is run once before, so that every reply is known.
+    """
 
     title: str
     root: Script
     sub: Script = lambda request: "ok"
     shown: Callable[[float], str] = lambda seconds: f"{seconds * 1000:.1f} ms"
+    kept: bool = False
 
 
 def seconds(value: float) -> str:
@@ -74,6 +80,12 @@ CASES = {
     "turns": Case(f"gap of one turn, mean of {TURNS}", many_turns),
     "calls": Case(
         f"llm_query with a 0 ms model, mean of {CALLS}", timed(f"for _ in range({CALLS}): llm_query('x')", CALLS)
+    ),
+    "hits": Case(
+        f"llm_query with a kept reply, mean of {CALLS}",
+        timed(f"for _ in range({CALLS}): llm_query('x')", CALLS),
+        shown=lambda seconds: f"{seconds * 1000:.2f} ms",
+        kept=True,
     ),
     "batch": Case(
         f"{BATCH:,} batched sub-calls of 200 ms",
@@ -119,7 +131,11 @@ def measured(name: str, url: str) -> float:
     Raises:
         RuntimeError: it did not come to its end.
     """
-    rlm = RLM(f"openai/{name}-root", f"openai/{name}-sub", api_base=url, api_key="none", limits=LIMITS)
+    models = f"openai/{name}-root", f"openai/{name}-sub"
+    kept = CASES[name].kept
+    rlm = RLM(*models, api_base=url, api_key="none", limits=LIMITS, cache="on" if kept else "off")
+    if kept:
+        rlm.completion("How long?", "context")
     result = rlm.completion("How long?", "context")
     if result.status != "answered":
         raise RuntimeError(f"{name}: {result.reason}")
@@ -132,14 +148,23 @@ async def floors(url: str) -> dict[str, float]:
     return {
         "turns": call + cell,
         "calls": call,
+        "hits": round_trip(),
         "batch": await http_batch(url, BATCH),
         "children": await kernels(CHILDREN) + 3 * CHILD_DELAY,
     }
 
 
+@contextmanager
+def own_records() -> Iterator[None]:
+    """Keep records and replies out of the user's."""
+    with TemporaryDirectory() as folder:
+        os.environ["JUPYTER_DATA_DIR"] = folder
+        yield
+
+
 def main() -> None:
     print(f"%load_ext {load_seconds() * 1000:.0f} ms\n")
-    with server() as url:
+    with own_records(), server() as url:
         least = asyncio.run(floors(url))
         print(f"{'':<50} {'here':>10} {'floor':>10} {'ratio':>7}")
         for name, case in CASES.items():

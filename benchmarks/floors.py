@@ -1,7 +1,8 @@
 """The least that each figure of `benchmarks.calls` could be: its parts alone, measured in the same run.
 
-A turn needs one call of litellm and one cell of an ipykernel; a sub-call needs one call of litellm; a batch the same
-requests over bare HTTP; sub-RLMs in processes of their own need those processes.
+A turn needs one call of litellm and one cell of an ipykernel; a sub-call needs one call of litellm, or a round trip
+between two processes where its reply is kept; a batch the same requests over bare HTTP; sub-RLMs in processes of their
+own need those processes.
 """
 
 # jupyter_client is typed in part.
@@ -11,7 +12,9 @@ requests over bare HTTP; sub-RLMs in processes of their own need those processes
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -24,6 +27,13 @@ from rlm_magic.engine.types import Message
 from rlm_magic.models import open_model
 
 REPEATS = 100
+FRAME = b"x" * 100
+ECHO = """
+import socket, sys
+with socket.socket(fileno=int(sys.argv[1])) as channel:
+    while frame := channel.recv(100):
+        channel.sendall(frame)
+"""
 
 
 async def _mean(work: Callable[[], Awaitable[Any]], repeats: int = REPEATS) -> float:
@@ -38,6 +48,21 @@ async def litellm_call(url: str) -> float:
     """Seconds of one request through litellm, as this package sets it up."""
     model = open_model("openai/calls-sub", api_base=url, api_key="none")
     return await _mean(lambda: model.complete([Message("user", "x")], max_tokens=16))
+
+
+def round_trip() -> float:
+    """Seconds until a frame of 100 bytes came back from another Python over a socketpair."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, subprocess.Popen([sys.executable, "-c", ECHO, str(theirs.fileno())], pass_fds=[theirs.fileno()]):
+        ours.sendall(FRAME)
+        ours.recv(len(FRAME))
+        start = time.perf_counter()
+        for _ in range(REPEATS):
+            ours.sendall(FRAME)
+            ours.recv(len(FRAME))
+        taken = time.perf_counter() - start
+        ours.shutdown(socket.SHUT_RDWR)
+    return taken / REPEATS
 
 
 async def kernel_cell() -> float:
