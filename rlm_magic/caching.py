@@ -15,7 +15,7 @@ from .engine.cached import CachedReplies
 from .engine.errors import InputError
 from .engine.ports import Model, Observer, Replies
 from .engine.request import digest_of
-from .models import concealing, reply_options, server_of
+from .models import conceal, reply_options, server_of
 from .settings import Settings
 from .trace import Runs
 
@@ -159,8 +159,8 @@ def _megabytes(size: int) -> str:
 
 def _store(settings: Settings, *, replay: bool) -> Cassette | Database:
     if settings.cassette:
-        return Cassette(Path(settings.cassette).expanduser(), concealing(), replay=replay)
-    return Database(cache_path(settings.runs_dir), concealing(), replay=replay)
+        return Cassette(Path(settings.cassette).expanduser(), conceal, replay=replay)
+    return Database(cache_path(settings.runs_dir), conceal, replay=replay)
 
 
 def _name(model: str | Model) -> str:
