@@ -22,12 +22,14 @@ describe("a row", () => {
     ["exec", { label: "", code: text("\nx = 1\ny") }, "x = 1"],
     ["batch", { label: "", n: 1200 }, "×1,200  0✓"],
     ["llm", { label: "Is it?", model: "m" }, "7 · Is it?"],
+    ["tool", { label: "lookup('a')", name: "lookup" }, "lookup('a')"],
     ["rlm", { label: "chapter 9" }, "depth 1 · chapter 9"],
     ["something new", { label: "x" }, "x"],
   ])("of a %s with %j says %s", (kind, data, said) => expect(rowLabel(node("0.7", kind, data))).toBe(said));
 
   it("tells what came of a call", () => {
     expect(resultOf(node("0.1", "llm", { reply: text("NONE\nat all") }))).toBe("NONE");
+    expect(resultOf(node("0.1", "tool", { result: text('{"a": 1}') }))).toBe('{"a": 1}');
     expect(resultOf(node("0.1", "answer", { answer: text("42") }))).toBe("42");
     expect(resultOf(node("0.1", "turn", { reply: text("Let me") }))).toBe("");
   });

@@ -98,16 +98,17 @@ class CallServer:
         return bool(tasks or self._coming)
 
     def _announce(self, call: int, frame: Frame) -> None:
-        op, count, model, tool = frame.get("op"), number(frame, "count"), frame.get("model"), text(frame, "tool")
+        op, count, model = frame.get("op"), number(frame, "count"), frame.get("model")
         if op not in ("llm", "rlm", "tool") or not (model is None or isinstance(model, str)):
             raise FrameError("a call has an unknown op, or a model that is not a name")
-        if (op == "tool") != (0 < len(tool) <= MAX_NAME) or (tool and count != 1):
+        tool = text(frame, "tool") if op == "tool" else ""
+        if op == "tool" and (count != 1 or not 0 < len(tool) <= MAX_NAME):
             raise FrameError("a call of a tool without its name, or of several at once")
         if call in self._coming or call in self._serving or not count:
             raise FrameError("a call comes twice, or has no items")
         too_much = self._items + count > MAX_ITEMS
         self._items += 0 if too_much else count
-        self._coming[call] = _Call(op, count, model, frame.get("batch") is True, tool, too_much)
+        self._coming[call] = _Call(op, count, model, frame.get("batch") is True and not tool, tool, too_much)
 
     def _item(self, number_: int, frame: Frame) -> None:
         call = self._coming.get(number_)

@@ -30,7 +30,7 @@ def fitting(pieces: Iterable[tuple[K, str]], room: int, size: Callable[[str], in
 
 
 def by_importance(tree: Tree) -> Iterator[Node]:
-    """The tree's nodes, what gives it its shape first: level by level, then failed sub-calls, then the others.
+    """The tree's nodes, what gives it its shape first: level by level, then failed calls, then the others.
 
     A parent comes before its children.
     """
@@ -38,7 +38,7 @@ def by_importance(tree: Tree) -> Iterator[Node]:
 
 
 def _rank(node: Node) -> tuple[bool, int, bool]:
-    call = node.kind == "llm"
+    call = node.kind in ("llm", "tool")
     return call, 0 if call else node.depth, call and node.status != "error"
 
 

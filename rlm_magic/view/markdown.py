@@ -45,14 +45,14 @@ def document(tree: Tree) -> str:
 
 def _turns(tree: Tree) -> Iterator[str]:
     for node in tree.walk():
-        if node.kind in ("turn", "exec", "llm", "rlm"):
+        if node.kind in ("turn", "exec", "llm", "rlm", "tool"):
             row = row_of(tree, node, alive=False)
             yield f"## {row.kind} {node.id} {row.glyph} {passive(row.title)}".rstrip()
             yield from _texts(tree, node)
 
 
 def _texts(tree: Tree, node: Node) -> Iterator[str]:
-    for field in ("reply", "code", "output"):
+    for field in ("reply", "code", "output", "arguments", "result"):
         text = text_of(tree, node, field)
         if text:
             yield f"{field.capitalize()}:"

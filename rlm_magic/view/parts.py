@@ -24,6 +24,8 @@ def parts_of(tree: Tree, node: Node, seen: set[str]) -> Iterator[Part]:
     """The parts of a node. ``seen``, the hashes of messages in the nodes before it, is kept from node to node."""
     yield from _question(node)
     yield from _prompt(tree, node, seen)
+    yield from _text(tree, node, "arguments", "Arguments")
+    yield from _text(tree, node, "result", "Result")
     yield from _text(tree, node, "reasoning", "Reasoning", folded=True)
     yield from _text(tree, node, "reply", "Reply", folded=node.kind == "turn")
     yield from _text(tree, node, "code_proposed", "Code as the model wrote it", python=True, folded=True)

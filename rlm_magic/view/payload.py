@@ -26,7 +26,7 @@ LONGEST_FIELD = 4_000  # characters of a text that stands in a field itself, suc
 RESULTS = {
     *("reply", "reasoning", "finish_reason", "usage", "retries", "cached"),
     *("output", "output_chars", "shown_chars", "error", "changes", "rich", "seconds", "calls", "lost", "failed"),
-    *("outcome", "answer", "reason", "notice"),
+    *("outcome", "answer", "reason", "notice", "result"),
 }
 
 

@@ -90,8 +90,8 @@ def outline(tree: Tree, *, alive: bool = False) -> list[str]:
 
 
 def chosen(tree: Tree, children: Sequence[str]) -> tuple[list[str], int]:
-    """The children to show and how many are left out: all but sub-calls, and few of these, failed ones first."""
-    calls = [name for name in children if tree.nodes[name].kind in ("llm", "rlm")]
+    """The children to show and how many are left out: all but calls, and few of these, failed ones first."""
+    calls = [name for name in children if tree.nodes[name].kind in ("llm", "rlm", "tool")]
     if len(calls) <= FEW:
         return list(children), 0
     ranked = sorted(calls, key=lambda name: tree.nodes[name].status not in ("error", "limit"))

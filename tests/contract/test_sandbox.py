@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -445,3 +447,51 @@ def test_sessions_do_not_share_names(open_sandbox: OpenSandbox) -> None:
             return [await two.run("print('mine' in globals())", echo, seconds=SECONDS)]
 
     assert "False" in asyncio.run(run())[0].output
+
+
+# --- tools
+
+
+def calling(call: SubCall) -> dict[str, Any]:
+    arguments: dict[str, Any] = json.loads(call.prompts[0])
+    return {"op": call.op, "tool": call.tool, "batch": call.batch, **arguments}
+
+
+async def telling(call: SubCall) -> list[SubReply]:
+    """A tool returns how it was called; one named "bad" fails."""
+    return [SubReply(error="no luck") if call.tool == "bad" else SubReply(text=json.dumps(calling(call)))]
+
+
+def test_a_tool_is_called_with_json_and_returns_json(open_with_tools: OpenSandbox) -> None:
+    result = last(open_with_tools, "FINAL(tool(1, [None, 'é'], key={'a': (2.5,)}))", handle=telling)
+    assert result.finish is not None
+    called = {"op": "tool", "tool": "tool", "batch": False, "args": [1, [None, "é"]], "kwargs": {"key": {"a": [2.5]}}}
+    assert result.finish.value == called
+
+
+def test_a_tool_that_fails_raises(open_with_tools: OpenSandbox) -> None:
+    result = last(open_with_tools, "try: bad()\nexcept SubCallError as error: FINAL(str(error))", handle=telling)
+    assert result.finish is not None
+    assert result.finish.value == "no luck"
+
+
+def test_a_tool_takes_what_json_can_hold_whole(open_with_tools: OpenSandbox) -> None:
+    code = "def tell(*args):\n    try: tool(*args)\n    except SubCallError as error: print(error)\n"
+    result = last(open_with_tools, f"{code}tell(object())\ntell('x' * 1_000_000)", handle=telling)
+    assert "tool cannot be called with this: it has no form in JSON (a object was turned into text)" in result.output
+    assert "it has 1,000,028 bytes as JSON; at most 1,000,000 are handed over" in result.output
+
+
+def test_tools_are_back_in_each_cell_and_no_variables(open_with_tools: OpenSandbox) -> None:
+    first, second = run_cells(open_with_tools, "tool = bad = 1", "tool(); print(SHOW_VARS())", handle=telling)
+    assert first.status == second.status == "ok"
+    assert [change.name for change in second.changes] == []
+    assert "tool" not in second.output
+
+
+def test_a_tool_is_not_cell_time(open_with_tools: OpenSandbox) -> None:
+    async def slow(call: SubCall) -> list[SubReply]:
+        await asyncio.sleep(1.0)
+        return [SubReply(text="1")]
+
+    assert last(open_with_tools, "FINAL(tool())", handle=slow, seconds=0.7).status == "ok"

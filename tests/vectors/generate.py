@@ -116,6 +116,25 @@ def nested() -> list[Event]:
     return add.events
 
 
+def tools() -> list[Event]:
+    """Two calls of a function of the user's, the second one fails."""
+    add = Script()
+    add.opened(0, "0", "run", label="Who is 7?", tools=["lookup"])
+    add.opened(0.5, "0.1", "turn", label="turn 1", number=1)
+    add.opened(0.5, "0.1.1", "exec", label="lookup(7)")
+    for number, arguments in ((1, '{"args": [7], "kwargs": {}}'), (2, '{"args": [8], "kwargs": {}}')):
+        add.opened(0.1, f"0.1.1.{number}", "tool", label=f"lookup({6 + number})", name="lookup")
+        add(0, "patch", f"0.1.1.{number}", arguments=add.text(f"0.1.1.{number}", arguments))
+    add(0, "patch", "0.1.1.1", result=add.text("0.1.1.1", '{"name": "Ada"}'))
+    add(0.25, "close", "0.1.1.1", status="ok")
+    error = {"name": "ToolFailed", "message": "lookup raised KeyError: 8"}
+    add(0.25, "close", "0.1.1.2", status="error", error=error)
+    add(0.1, "close", "0.1.1", status="ok", calls=2, output=add.text("0.1.1", "Ada\n"))
+    add(0, "close", "0.1", status="ok")
+    add(0, "close", "0", status="ok", outcome="answered", answer=add.text("0", "Ada"))
+    return add.events
+
+
 def stopped() -> list[Event]:
     """Stopped in the middle: some nodes closed as stopped, two never closed (the process was killed)."""
     add = Script()
@@ -172,7 +191,7 @@ def unknown() -> list[Event]:
     return add.events
 
 
-VECTORS = {make.__name__: make for make in (success, batch, nested, stopped, human, unknown)}
+VECTORS = {make.__name__: make for make in (success, batch, nested, tools, stopped, human, unknown)}
 
 
 def as_json(tree: Tree) -> dict[str, Any]:

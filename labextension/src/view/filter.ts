@@ -42,7 +42,7 @@ function passes(node: TreeNode, filter: Filter, text: string, alive: boolean): b
   return text === "" || searchable(node).includes(text);
 }
 
-const TEXTS = ["reply", "reasoning", "code", "output", "answer"];
+const TEXTS = ["reply", "reasoning", "code", "output", "answer", "arguments", "result"];
 
 /** What the filter's text looks in: label, model, error, and the first 200 characters of each body. */
 function searchable(node: TreeNode): string {

@@ -23,9 +23,10 @@ function turnLabel({ fields }: TreeNode, own: string): string {
   return said === "" || said.startsWith("```") ? own || number : joined(number, said);
 }
 
-/** What came of a call, if it is known: the first line of its reply or answer. */
+/** What came of a call, if it is known: the first line of its reply, result or answer. */
 export function resultOf({ kind, fields }: TreeNode): string {
   if (kind === "llm") return firstLine(fields.reply);
+  if (kind === "tool") return firstLine(fields.result);
   return kind === "rlm" || kind === "answer" ? firstLine(fields.answer) : "";
 }
 

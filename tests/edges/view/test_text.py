@@ -6,7 +6,8 @@ import pytest
 from wcwidth import wcswidth
 
 from rlm_magic.engine.tree import Tree
-from rlm_magic.view import status_line
+from rlm_magic.view import document, status_line
+from rlm_magic.view.parts import parts_of
 from rlm_magic.view.text import WIDTH, text
 from rlm_magic.view.words import clean, count, dollars, duration, one_line, shorten
 from tests.vectors.generate import VECTORS, Script, used
@@ -146,3 +147,12 @@ def test_cuts_are_stated() -> None:
     assert shorten("a" * 100 + "z" * 100, 9) == "aaaaaa\n[… 191 characters not embedded …]\nzzz"
     assert one_line("a  b\nc", 10) == "a b c"
     assert one_line("abcdef", 4) == "abc…"
+
+
+def test_a_tool_s_call_with_what_it_was_given_and_returned() -> None:
+    tree = Tree(VECTORS["tools"]())
+    assert "✓     ├ F lookup(7) " in text(tree)
+    assert "✕     └ F lookup(8) — ToolFailed: lookup raised KeyError: 8 " in text(tree)
+    parts = [(part.title, part.text) for part in parts_of(tree, tree.nodes["0.1.1.1"], set())]
+    assert parts == [("Arguments", '{"args": [7], "kwargs": {}}'), ("Result", '{"name": "Ada"}')]
+    assert '{"name": "Ada"}' in document(tree)

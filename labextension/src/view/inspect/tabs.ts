@@ -30,6 +30,8 @@ const TABS: (Tab & { on: (node: TreeNode) => boolean })[] = [
   { name: "Answer", Show: textTab("answer"), on: (node) => node.kind === "answer" && has("answer")(node) },
   { name: "Code", Show: Code, on: has("code", "code_proposed") },
   { name: "Output", Show: Output, on: has("output", "rich", "error") },
+  { name: "Result", Show: textTab("result"), on: has("result") },
+  { name: "Arguments", Show: textTab("arguments"), on: has("arguments") },
   { name: "Reply", Show: textTab("reply"), on: has("reply") },
   { name: "Reasoning", Show: textTab("reasoning"), on: has("reasoning") },
   { name: "Prompt", Show: Prompt, on: has("prompt") },
