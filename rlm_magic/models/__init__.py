@@ -46,7 +46,7 @@ def open_model(
     """Open a model by its litellm name, or ``rlm-offline/policy`` and ``rlm-offline/reader``.
 
     Blocks while litellm is imported, about 2 s the first time (see `preload`). Nothing is sent, except that a server
-    on this machine or its network is asked for its window, for two seconds at most.
+    on this machine or its network is asked for its window, for five seconds at most.
 
     Args:
         api_base: the server's address; one on this network gets no key but one that is given here.

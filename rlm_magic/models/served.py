@@ -17,7 +17,8 @@ from typing import Any, cast
 
 from .route import NO_KEY, OLLAMA, Route
 
-PATIENCE = 2.0  # seconds for all that is asked
+PATIENCE = 5.0  # seconds for all that is asked
+SILENCE = 2.0  # seconds without a byte
 _SIZES = ("max_model_len", "loaded_context_length", "context_length", "context_window", "n_ctx")
 _NUM_CTX = re.compile(r"^num_ctx\s+(\d+)", re.MULTILINE)
 
@@ -94,7 +95,7 @@ def _get(route: Route, url: str, body: Mapping[str, Any] | None = None) -> dict[
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers})
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(request, timeout=PATIENCE) as response:
+        with direct.open(request, timeout=SILENCE) as response:
             return _object(json.loads(response.read(2**22)))
     except (OSError, http.client.HTTPException, ValueError):
         return {}
