@@ -1,6 +1,6 @@
 /** A small run with one of everything, the way a real one looks. */
 
-import type { RunEvent } from "../src/view/protocol";
+import type { MessageRef, RunEvent } from "../src/view/protocol";
 import { Script, usage } from "./synthetic";
 
 const SYSTEM =
@@ -59,7 +59,7 @@ function openTurn(add: Script, n: number, label: string, thinking: number, code:
   const prompt = [
     add.message(turn, "system", SYSTEM),
     add.message(turn, "user", `${QUESTION}\n\n${CARD}`),
-    ...history,
+    ...(n > 2 ? folded(add, turn, history) : history),
   ];
   add.open(turn, "turn", 0, { label, number: n, model: "openai/gpt-5", prompt });
   add.add("await", turn, { phase: "thinking" });
@@ -78,6 +78,14 @@ function openTurn(add: Script, n: number, label: string, thinking: number, code:
     label: code.split("\n")[0] as string,
     code_proposed: add.text(turn, code),
   });
+}
+
+/** As sent when old outputs have been folded: one message is not the one before. */
+function folded(add: Script, turn: string, history: MessageRef[]): MessageRef[] {
+  return history.with(
+    1,
+    add.message(turn, "user", "Output:\n(folded: 12,001 characters)\n19 turns, 998 calls left."),
+  );
 }
 
 function firstTurn(add: Script): void {

@@ -158,6 +158,12 @@ def test_the_inspector_shows_what_was_sent_what_was_seen_and_what_was_set(view: 
     row(page, "0.2").click()
     page.get_by_role("tab", name="Prompt").click()
     assert "2 new or changed since the turn before" in page.get_by_role("tabpanel").inner_text()
+    row(page, "0.3").click()
+    page.get_by_role("button", name="diff").click()
+    lines = [line.inner_text().rstrip() for line in page.locator(".rlm-diff > *").all()]
+    assert lines == [
+        *("  Output:", "− (observation 1)", "+ (folded: 12,001 characters)", "  19 turns, 998 calls left.")
+    ]
     row(page, "0.1.1").click()
     page.get_by_role("tab", name="Output").click()
     cuts = [cut.inner_text() for cut in page.locator(".rlm-cut").all()]
@@ -220,6 +226,23 @@ def test_a_live_run_can_be_held_stepped_and_ended(view: Open) -> None:
     page.get_by_role("tree").focus()
     press(page, "F10")
     assert [message["cmd"] for message in sent(page)] == ["pause", "step", "kill", "step"]
+
+
+def test_a_double_click_on_pause_does_not_resume(view: Open) -> None:
+    page = view("live")
+    pause, resume = (page.get_by_role("button", name=name, exact=True) for name in ("Pause", "Resume"))
+    place = resume.bounding_box()
+    assert resume.is_disabled()
+    page.evaluate("""() => { kernel.events[60] =
+        {seq: 60, t: 9, type: 'await', node: '0.2.1', data: {phase: 'paused'}, run: kernel.events[0].run, v: 1}; }""")
+    pause.click()
+    page.evaluate("kernel.grow(1)")
+    page.get_by_role("region", name="Paused").wait_for()
+    assert resume.bounding_box() == place
+    pause.click(force=True)
+    assert page.evaluate("document.activeElement.textContent") == "Pause", "the focus stays where the keys are heard"
+    resume.click()
+    assert [message["cmd"] for message in sent(page)] == ["pause", "resume"]
 
 
 def test_following_ends_when_something_is_selected(view: Open) -> None:

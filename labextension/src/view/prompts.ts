@@ -1,5 +1,6 @@
 /** Comparing a turn's prompt with the one before. */
 
+import { type Change, diffLines } from "diff";
 import type { MessageRef } from "./protocol";
 import type { Tree, TreeNode } from "./tree";
 
@@ -29,3 +30,9 @@ export function compareMessages(now: readonly MessageRef[], before: readonly Mes
     return { message, change: "changed", was };
   });
 }
+
+const MOST_EDITS = 2000; // lines; what differs more is not worth the time
+
+/** A text beside an earlier one, as stretches of whole lines; undefined if they have too little in common. */
+export const changes = (before: string, after: string): Change[] | undefined =>
+  diffLines(before, after, { maxEditLength: MOST_EDITS });

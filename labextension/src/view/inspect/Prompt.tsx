@@ -1,8 +1,9 @@
 /** A prompt message by message, byte for byte as sent, with what changed since the turn before. */
 
+import type { Change } from "diff";
 import { useState } from "preact/hooks";
 import { chars, plural } from "../format";
-import { compareMessages, type MessageChange, previousPrompt } from "../prompts";
+import { changes, compareMessages, type MessageChange, previousPrompt } from "../prompts";
 import type { MessageRef } from "../protocol";
 import { Button } from "../ui/common";
 import { BodyText, TextBar } from "./Text";
@@ -31,13 +32,16 @@ export function Prompt({ view, node }: Shown) {
   );
 }
 
+/** Of a message that changed: as it was sent now, as it was before, or line by line. */
+const FORMS = ["now", "was", "diff"] as const;
+
 function Message({ view, change, first }: { view: Shown["view"]; change: MessageChange; first: boolean }) {
   const { message, was } = change;
   const [open, setOpen] = useState(change.change !== "same");
-  const [old, setOld] = useState(false);
+  const [form, setForm] = useState<(typeof FORMS)[number]>("now");
   return (
     <section class={`rlm-message rlm-message-${first ? "new" : change.change}`}>
-      <TextBar view={view} reference={message} open={open && !old}>
+      <TextBar view={view} reference={message} open={open && form === "now"}>
         <button
           type="button"
           class="rlm-button rlm-toggle"
@@ -47,14 +51,50 @@ function Message({ view, change, first }: { view: Shown["view"]; change: Message
           {open ? "▾" : "▸"} <b>{message.role}</b>
         </button>
         {!first && <span class="rlm-change">{change.change === "same" ? "as before" : change.change}</span>}
-        {was && (
-          <Button pressed={old} onClick={() => setOld(!old)}>
-            was
-          </Button>
-        )}
+        {open &&
+          was &&
+          FORMS.map((name) => (
+            <Button key={name} pressed={form === name} onClick={() => setForm(name)}>
+              {name}
+            </Button>
+          ))}
       </TextBar>
-      {open && old && was && <BodyText view={view} reference={was} />}
-      {open && !old && <BodyText view={view} reference={message} />}
+      {open && (form !== "diff" || !was) && (
+        <BodyText view={view} reference={form === "was" && was ? was : message} />
+      )}
+      {open && form === "diff" && was && <Diff view={view} was={was} now={message} />}
     </section>
   );
 }
+
+function Diff({ view, was, now }: { view: Shown["view"]; was: MessageRef; now: MessageRef }) {
+  return (
+    <BodyText
+      view={view}
+      reference={was}
+      render={(before) => (
+        <BodyText view={view} reference={now} render={(after) => <Lines parts={changes(before, after)} />} />
+      )}
+    />
+  );
+}
+
+function Lines({ parts }: { parts: Change[] | undefined }) {
+  if (!parts) return <p class="rlm-muted">Too much has changed for a comparison line by line.</p>;
+  return (
+    <pre class="rlm-diff">
+      {parts.map(({ value, added, removed }, i) => {
+        if (added) return <ins key={i}>{marked("+ ", value)}</ins>;
+        if (removed) return <del key={i}>{marked("− ", value)}</del>;
+        return <span key={i}>{marked("  ", value)}</span>;
+      })}
+    </pre>
+  );
+}
+
+/** Every line with a mark; there may be none behind the last end of line. */
+const marked = (mark: string, lines: string): string =>
+  lines
+    .split(/(?<=\n)/)
+    .map((line) => mark + line)
+    .join("");

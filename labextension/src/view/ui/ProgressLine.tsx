@@ -112,17 +112,16 @@ function Controls({ view }: { view: ViewState }) {
   return (
     <div class="rlm-controls">
       {pending && pending !== "decide" && <output class="rlm-muted">{`${pending} sent…`}</output>}
-      {held
-        ? offered("resume") && (
-            <Button onClick={() => send("resume")} title="Go on without stopping (F9)">
-              Resume
-            </Button>
-          )
-        : offered("pause") && (
-            <Button onClick={() => send("pause")} title="Hold before the next code or batch">
-              Pause
-            </Button>
-          )}
+      {offered("pause") && (
+        <Button idle={held} onClick={() => send("pause")} title="Hold before the next code or batch">
+          Pause
+        </Button>
+      )}
+      {offered("resume") && (
+        <Button idle={!held} onClick={() => send("resume")} title="Go on without stopping (F9)">
+          Resume
+        </Button>
+      )}
       {offered("step") && (
         <Button onClick={() => send("step")} title="Go on to the next stop (F10)">
           Step

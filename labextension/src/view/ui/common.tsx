@@ -19,10 +19,21 @@ interface ButtonProps {
   title?: string;
   pressed?: boolean;
   disabled?: boolean;
+  /** Nothing to do now; unlike a disabled button it keeps the focus. */
+  idle?: boolean;
   kind?: "plain" | "main" | "warn";
 }
 
-export function Button({ onClick, children, label, title, pressed, disabled, kind = "plain" }: ButtonProps) {
+export function Button({
+  onClick,
+  children,
+  label,
+  title,
+  pressed,
+  disabled,
+  idle = false,
+  kind = "plain",
+}: ButtonProps) {
   return (
     <button
       type="button"
@@ -31,7 +42,8 @@ export function Button({ onClick, children, label, title, pressed, disabled, kin
       aria-pressed={pressed}
       title={title}
       disabled={disabled}
-      onClick={onClick}
+      aria-disabled={idle || undefined}
+      onClick={() => idle || onClick()}
     >
       {children}
     </button>
