@@ -1,4 +1,4 @@
-"""What the machine does to a run: a clock that is set back, a context of a gigabyte, files that take long to remove."""
+"""What the machine does to a run: a clock that is set back, a context of a gigabyte, no memory, files without end."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import pytest
 
 from rlm_magic.engine.types import Limits
 from rlm_magic.result import Result
+from rlm_magic.resuming import Recording
 from rlm_magic.run import Run
 from rlm_magic.settings import Settings
 from rlm_magic.subkernel.rundir import PREFIX, RunDirectory, run_directory
+from rlm_magic.trace import Runs
 from tests.server import OpenAIServer, Reply, Request
 
 from .program import HttpModel
@@ -68,6 +70,46 @@ def test_a_line_of_a_gigabyte_is_copied_into_no_message(tmp_path: Path) -> None:
     assert result.answer == 2**30
     assert max(sizes) < 50_000
     assert result.trace.stat().st_size < 2_000_000
+
+
+# Page tables count as memory and are not refused; the thread waits until the second sub-call is under way.
+HOG = """\
+import mmap, threading, time
+def hog():
+    while not (context / 'sent').exists(): time.sleep(0.01)
+    kept = [mmap.mmap(-1, 1 << 40, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, mmap.PROT_READ) for _ in range(2)]
+    for at in range(0, 1 << 40, 1 << 21): kept[0][at]; kept[1][at]
+threading.Thread(target=hog, daemon=True).start()
+llm_query('one'); llm_query('two')"""
+
+
+def test_a_session_that_is_killed_for_its_memory_in_a_sub_call_loses_no_reply(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+
+    def reply(request: Request) -> Reply:
+        if request.prompt == "two":
+            (data / "sent").touch()
+            return Reply(hang=True)
+        last = request["messages"][-1]["content"]
+        code = "FINAL([path.name for path in context.iterdir()])" if "MiB of memory" in last else HOG
+        return Reply("1" if request.prompt == "one" else f"```repl\n{code}\n```")
+
+    with OpenAIServer(reply) as server:
+
+        def start(resumed: Recording | None, calls: int) -> Result:
+            limits = Limits(memory=200 * 1024**2, calls=calls)
+            settings = Settings(model=HttpModel(server.url), limits=limits, runs_dir=str(tmp_path / "runs"))
+            return Run("go", {"data": data}, settings, resumed=resumed).wait()
+
+        stopped = start(None, 4)
+        (cell,) = (node for node in stopped.nodes if node.kind == "exec")
+        assert "used more than 200 MiB of memory" in cell.lost
+        assert [node.reply for node in stopped.nodes if node.kind == "llm"] == ["1", None]
+        (data / "sent").unlink()
+        result = start(Recording.load(Runs(str(tmp_path / "runs")), "last"), 100)
+        assert (result.status, result.answer) == ("answered", ["sent"])
+        assert [request.prompt for request in server.requests].count("one") == 1
 
 
 @pytest.fixture

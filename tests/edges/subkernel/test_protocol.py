@@ -227,6 +227,16 @@ def test_a_forged_result_does_not_end_its_cell(forger: Session) -> None:
     assert result.seconds > 0
 
 
+def test_an_answer_of_64_mb_is_refused(forger: Session) -> None:
+    result = forger.run("FINAL('x' * (64 << 20))")
+    assert (result.status, result.finish) == ("error", None)
+    assert result.error is not None
+    assert "MiB" in result.error.message or "bytes" in result.error.message
+    forged = "forge(type='finish', cell=rlm_query.__self__.cell, via='FINAL', value='x' * (64 << 20), notice='')"
+    assert "over the limit" in forger.run(forged + "\nwhile True: pass").lost
+    assert forger.run(FORGE).status == "ok"
+
+
 def test_a_deep_answer_breaks_the_protocol(forger: Session) -> None:
     code = (
         "value = 1\n"
