@@ -1,4 +1,4 @@
-"""`%rlm doctor`: what works on this machine, without sending anything."""
+"""`%rlm doctor`: what works on this machine. Servers on its network are asked for their models, nobody else is."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from importlib.metadata import PackageNotFoundError, version
 
 from .caching import describe
 from .engine.errors import InputError
-from .models import configured_providers
+from .models import configured_providers, local_models
 from .settings import default_model
 from .subkernel import probe, probe_tiers
 from .trace import Runs
+from .view import one_line
 
 PACKAGES = ("rlm_magic", "ipython", "ipykernel", "jupyter_client", "litellm")
+MOST = 400  # characters of the names of models
 
 
 def report(runs_dir: str | None = None) -> str:
@@ -23,6 +25,7 @@ def report(runs_dir: str | None = None) -> str:
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "packages": ", ".join(f"{name} {_version(name)}" for name in PACKAGES),
         "model": os.environ.get("RLM_MODEL") or _default(),
+        "local models": _local(),
         "keys set for": ", ".join(configured_providers(os.environ)) or "no provider",
         "subkernel": probe(),
         "sandbox": probe_tiers(),
@@ -38,6 +41,11 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "missing"
+
+
+def _local() -> str:
+    names = local_models()
+    return one_line(", ".join(names), MOST) or "no server of the kinds we know answers on this machine"
 
 
 def _kept(runs_dir: str | None) -> str:

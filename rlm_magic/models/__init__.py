@@ -23,6 +23,7 @@ __all__ = [
     "configured_providers",
     "find_notes",
     "known_models",
+    "local_models",
     "open_model",
     "preload",
     "redact",
@@ -76,3 +77,10 @@ def _open_offline(name: str) -> Model:
     if name not in models:
         raise InputError(f"model {name!r} is not known: the offline ones are {' and '.join(models)}")
     return models[name]()
+
+
+def local_models() -> list[str]:
+    """The models of the servers that answer on this network, as `open_model` takes them; within five seconds."""
+    from .served import local_models
+
+    return local_models()

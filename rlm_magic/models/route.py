@@ -75,6 +75,18 @@ def find_route(library: Any, name: str, api_base: str | None, api_key: str | Non
     )
 
 
+def local_routes() -> list[Route]:
+    """To the servers on this network, each at its usual address or at that of the environment; of no model yet."""
+    servers = {
+        provider: _configured_base(provider) for provider in ("ollama_chat", "lm_studio", "hosted_vllm", "llamafile")
+    }
+    return [
+        Route("", provider, "", server, server, True, None, "")
+        for provider, server in servers.items()
+        if _is_local(server)
+    ]
+
+
 def server_of(name: str, api_base: str | None) -> str:
     """The address that a model's requests go to, if it is configured; else ""."""
     return api_base or _configured_base(name.partition("/")[0])
@@ -132,8 +144,15 @@ def _configured_base(provider: str) -> str:
     return configured or DEFAULT_SERVERS.get(stem, "")
 
 
+def _host(server: str) -> str:
+    try:
+        return urlsplit(server).hostname or ""
+    except ValueError:
+        return ""
+
+
 def _is_local(server: str) -> bool:
-    host = urlsplit(server).hostname or ""
+    host = _host(server)
     try:
         return not ip_address(host).is_global
     except ValueError:

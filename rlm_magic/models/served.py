@@ -12,10 +12,11 @@ import re
 import threading
 import urllib.request
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, cast
 
-from .route import NO_KEY, OLLAMA, Route
+from .route import NO_KEY, OLLAMA, Route, local_routes
 
 PATIENCE = 5.0  # seconds for all that is asked
 SILENCE = 2.0  # seconds without a byte
@@ -47,6 +48,16 @@ def ask_server(route: Route) -> Served | None:
     thread.start()
     thread.join(PATIENCE)
     return answers[0] if answers else None
+
+
+def local_models() -> list[str]:
+    """The models of the servers that answer on this network, as `open_model` takes them."""
+    routes = local_routes()
+    with ThreadPoolExecutor(len(routes) or 1) as asking:
+        served = asking.map(ask_server, routes)
+    return [
+        f"{route.provider}/{name}" for route, each in zip(routes, served, strict=True) if each for name in each.names
+    ]
 
 
 def _ask_openai(route: Route) -> Served | None:

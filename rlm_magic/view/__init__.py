@@ -6,7 +6,7 @@ from .markdown import document
 from .record import page, record
 from .sheet import sheet
 from .text import status_line
-from .words import count, dollars, duration
+from .words import count, dollars, duration, one_line
 
 __all__ = [
     "Feed",
@@ -14,6 +14,7 @@ __all__ = [
     "document",
     "dollars",
     "duration",
+    "one_line",
     "page",
     "record",
     "serve_bodies",

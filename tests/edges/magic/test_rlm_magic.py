@@ -144,9 +144,12 @@ def test_doctor_names_what_is_there_and_shows_no_key(
     shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "canary-not-a-key")
-    shell.run_line_magic("rlm", "doctor")
+    with OpenAIServer(lambda _: "", models=["qwen3-8b"]) as server:
+        monkeypatch.setenv("LM_STUDIO_API_BASE", server.url)
+        shell.run_line_magic("rlm", "doctor")
     report = capsys.readouterr().out
     assert "openai" in report
+    assert "lm_studio/qwen3-8b" in report
     assert "ipykernel" in report
     assert "canary" not in report
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rlm_magic.engine.errors import EmptyReply, InputError, ModelError, WindowError
-from rlm_magic.models import open_model
+from rlm_magic.models import local_models, open_model
 from rlm_magic.models.library import litellm
 from rlm_magic.models.route import find_route
 from tests.server import OpenAIServer, Reply, error, sequence
@@ -224,6 +224,15 @@ def test_a_busy_ollama_is_asked_again(serve):
     completion = ask(open_model("ollama_chat/qwen3:8b", api_base=root(server)))
     assert completion.text == "42"
     assert len(completion.retries) == 1
+
+
+def test_the_models_of_ones_own_servers_are_listed(serve, monkeypatch):
+    server = serve("", models=["qwen3-8b", "gemma"], pages=ollama())
+    monkeypatch.setenv("OLLAMA_API_BASE", root(server))
+    monkeypatch.setenv("LM_STUDIO_API_BASE", server.url)
+    monkeypatch.setenv("HOSTED_VLLM_API_BASE", "https://models.example.com/v1")
+    monkeypatch.setenv("LLAMAFILE_API_BASE", "http://[nonsense")
+    assert local_models() == ["ollama_chat/qwen3:8b", "lm_studio/qwen3-8b", "lm_studio/gemma"]
 
 
 @pytest.mark.parametrize("name", ["openai/served", "ollama_chat/served"])
