@@ -12,7 +12,7 @@ VIEW := $(shell find labextension/src labextension/style labextension/scripts -t
 SLOWEST := --durations 10 --durations-min 5
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab setup check test test-all fuzz bench wheel clean
+.PHONY: help demo lab setup check test test-all fuzz bench bench-view wheel clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -25,6 +25,7 @@ help:
 	@echo "make test-all  every test: real browsers, clean installs, pressure"
 	@echo "make fuzz      the property tests again, with thousands of new examples each"
 	@echo "make bench     measure turns, sub-calls, sub-RLMs, the hand-over of values, search"
+	@echo "make bench-view  the view of 10,000 and 50,000 nodes in a real browser: frames, opening, loading again"
 	@echo "PYTHON=python3.12 chooses another Python; rm -rf .venv .make starts afresh"
 
 demo: .make/demo
@@ -56,6 +57,9 @@ bench: .make/dev
 	@$(BIN)/python -m benchmarks.binding
 	@$(BIN)/python -m benchmarks.confinement
 	@$(BIN)/python -m benchmarks.search
+
+bench-view: .make/dev .make/view .make/system
+	@$(BIN)/python -m benchmarks.view
 
 wheel: .make/dev .make/view
 	@$(BIN)/python -m build --wheel --no-isolation
