@@ -236,6 +236,13 @@ def test_threads_have_numbers_of_their_own() -> None:
     assert ask(shelf, ()).answer.value == first.answer.value == "A/B/C"
 
 
+def test_calls_that_wait_for_the_ledger_are_told_apart() -> None:
+    budget = Budget(Limits(), lambda: 0.0)
+    replies = CachedReplies(Shelf(), budget, NoReplies(), setting="", version="1", replay=False)
+    numbers = [replies.number("0.1.1", "llm", request, index=None, label="") for request in ("a", "b", "a")]
+    assert numbers == [1, 2, 3]
+
+
 def test_a_run_that_is_resumed_takes_its_record_first_then_what_is_kept() -> None:
     shelf = Shelf()
     whole = ask(shelf, script(BATCH, SUBMIT), concurrency=1)
