@@ -58,8 +58,10 @@ def test_forged_messages_end_at_the_session(notebook: BlockingKernelClient, tier
         content, published = executed(notebook, f"{line}\ngo")
     assert (content["status"], content["payload"]) == ("ok", [])
     kinds = {message["msg_type"] for message in published}
-    assert kinds <= {"status", "execute_input", "execute_result", "display_data", "stream"}
+    ours = {"status", "execute_input", "execute_result", "display_data", "update_display_data", "stream"}
+    assert kinds <= ours
     shown = [message["content"]["data"] for message in published if "data" in message["content"]]
     assert all("application/javascript" not in data for data in shown)
     assert all("<script" not in data.get("text/html", "") for data in shown)
+    assert tier.words in str(shown)
     assert executed(notebook, "assert answer == 'answered' and 'forged' not in globals()")[0]["status"] == "ok"

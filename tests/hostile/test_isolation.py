@@ -178,6 +178,13 @@ def test_modes_and_owners_are_changed_nowhere_under_landlock(prepared: Session, 
     assert tried(prepared, "open('own', 'w'); os.chmod('own', 0); print(oct(os.stat('own').st_mode & 0o777))") != "0o0"
 
 
+def test_names_sizes_and_dates_are_hidden_by_mounts_and_not_by_landlock(prepared: Session, tier: Tier) -> None:
+    """What Landlock leaves open of a path that is guessed; folders cannot be listed in either."""
+    outcome = f"^{len(CANARY)}$" if "Landlock" in tier.words else HIDDEN
+    assert re.search(outcome, tried(prepared, "print(os.stat(secret).st_size)"))
+    assert re.search(HIDDEN, tried(prepared, "os.scandir(home)"))
+
+
 def test_no_namespace_comes_with_a_thread(prepared: Session) -> None:
     """clone is allowed for threads alone; a user or network namespace with one is not."""
     flags = 0x10000 | 0x800 | 0x100 | 0x50000000

@@ -17,11 +17,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from rlm_magic import RLM
 from rlm_magic.engine.errors import InputError
 from rlm_magic.guest import landlock
 from rlm_magic.subkernel import Tier, choose, probe_tiers, tiers
 from rlm_magic.subkernel.provisioner import _children, _processes
 from rlm_magic.subkernel.tiers import TIERS, installation
+from rlm_magic.testing import ScriptedModel
 
 from ..subkernels import Session, echo, opened
 from .world import CANARY, World
@@ -79,6 +81,18 @@ def test_denied_namespaces_fall_to_landlock_and_doctor_says_why(without_namespac
 def test_where_no_tier_works_the_run_is_refused_with_each_reason() -> None:
     with pytest.raises(InputError, match=r"bwrap: .*namespace.*; landlock: .*--sandbox none"):
         choose("auto")
+
+
+@pytest.mark.usefixtures("without_namespaces", "without_landlock")
+def test_where_no_tier_works_the_offline_policy_runs_and_its_record_says_how(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
+    assert (
+        RLM("rlm-offline/policy").completion("How many lines are there?", "a\nb").nodes[0].confinement == "not confined"
+    )
+    with pytest.raises(InputError, match="--sandbox none"):
+        RLM(ScriptedModel([])).completion("How many lines are there?", "a\nb")
 
 
 @pytest.mark.parametrize("answer", ['["read a file of the user"]', "no JSON", ""])
