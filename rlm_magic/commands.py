@@ -12,6 +12,7 @@ from IPython.display import display  # pyright: ignore[reportUnknownVariableType
 from .caching import keep
 from .doctor import report
 from .engine.errors import InputError
+from .inspecting import bring, close, find, overview, table
 from .result import Result
 from .run import live
 from .trace import Runs
@@ -29,6 +30,10 @@ HELP = """\
 %rlm stop [ID]            stop a run, or all
 %rlm resume ID [options]  go on with a run that was stopped or killed; with more --calls, with one that a limit ended
 %rlm export ID FILE       write a run to FILE: .jsonl, .html, .md or .json
+%rlm sessions             the sessions that --session opened: questions, age, memory, state
+%rlm close SESSION        end one
+%rlm vars [WHICH]         the variables of the model's code, of a session or of the last run (for some minutes)
+%rlm pull [WHICH] NAME    bring one into the notebook; -o OTHER gives it that name
 %rlm cache                the replies that --cache on has kept
 %rlm cache trim [SIZE]    forget those not used for longest: down to SIZE, such as 200MB; the older half; or all
 %rlm doctor               what works on this machine
@@ -98,6 +103,29 @@ def _cache(rest: Sequence[str], magic: RLMMagic) -> None:
     print(keep(rest, magic.runs_dir or None))
 
 
+def _sessions(rest: Sequence[str], magic: RLMMagic) -> None:
+    print(overview())
+
+
+def _close(rest: Sequence[str], magic: RLMMagic) -> None:
+    if len(rest) != 1:
+        raise InputError("give the session to end: %rlm sessions lists them")
+    close(rest[0])
+    print(f"closed {rest[0]}")
+
+
+def _vars(rest: Sequence[str], magic: RLMMagic) -> None:
+    print(table(find(rest[0] if rest else None)))
+
+
+def _pull(rest: Sequence[str], magic: RLMMagic) -> None:
+    words, out = (rest[:-2], rest[-1]) if rest[-2:-1] == ["-o"] else (rest, None)
+    if len(words) not in (1, 2):
+        raise InputError("give a variable: %rlm pull NAME, or %rlm pull SESSION NAME -o OTHER")
+    session = find(words[0] if len(words) == 2 else None)
+    print(bring(session, words[-1], magic.shell.user_ns, out))  # pyright: ignore
+
+
 def _help(rest: Sequence[str], magic: RLMMagic) -> None:
     print(HELP)
 
@@ -113,6 +141,10 @@ COMMANDS: dict[str, Callable[[Sequence[str], RLMMagic], Result | Handle | None]]
     "stop": _stop,
     "resume": _resume,
     "export": _export,
+    "sessions": _sessions,
+    "close": _close,
+    "vars": _vars,
+    "pull": _pull,
     "cache": _cache,
     "doctor": _doctor,
     "help": _help,

@@ -15,6 +15,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from .commands import COMMANDS
 from .models import known_models
 from .options import OPTIONS
+from .sessions import kept
 from .settings import CACHES, OFFLINE_MODEL, OFFLINE_SUB_MODEL, SANDBOXES
 from .trace import Runs
 
@@ -40,6 +41,10 @@ def function_names(namespace: Mapping[str, object]) -> list[str]:
     ]
 
 
+def _session_names() -> list[str]:
+    return [session.name for session in kept() if session.name]
+
+
 def complete_cell(shell: InteractiveShell, event: Any) -> list[str]:
     """What may follow on a `%%rlm` line."""
     words = event.line[: len(event.line) - len(event.symbol)].split()
@@ -50,6 +55,8 @@ def complete_cell(shell: InteractiveShell, event: Any) -> list[str]:
         return function_names(shell.user_ns)
     if last == "--sandbox":
         return list(SANDBOXES)
+    if last == "--session":
+        return _session_names()
     if last == "--cache":
         return list(CACHES)
     if event.symbol.startswith("-"):
@@ -63,6 +70,10 @@ def complete_line(shell: InteractiveShell, event: Any) -> list[str]:
     if len(words) == 2 and words[1] in OF_A_RUN:
         runs_dir = getattr(shell.magics_manager.registry["RLMMagic"], "runs_dir", None)
         return [run.id for run in Runs(runs_dir or None).list()]
+    if words[1:] in (["close"], ["vars"], ["pull"]):
+        return _session_names()
+    if words[1:2] == ["pull"] and len(words) == 3:
+        return [each.name for session in kept() if session.name == words[2] for each in session.variables]
     if words[1:] in (["cache"], ["cache", "trim"]):
         return ["all"] if words[-1] == "trim" else ["trim"]
     if words[1:2] == ["resume"] and event.symbol.startswith("-"):

@@ -223,6 +223,11 @@ def screen_of(shell: InteractiveShell | None, run: Run, *, live: bool, step: boo
     return Live(run, step=step) if live else Page(run)
 
 
+def has_audience(shell: InteractiveShell | None) -> bool:
+    """Whether somebody may look at what a run leaves: at a frontend, or at a terminal."""
+    return _has_frontend(shell) or (not hasattr(shell, "kernel") and sys.stdin.isatty())
+
+
 def _has_frontend(shell: InteractiveShell | None) -> bool:
     """Whether somebody sits before it: those who run notebooks without a person allow no input."""
     get_parent = getattr(shell, "get_parent", None)

@@ -21,6 +21,7 @@ from .engine.recorder import Recorder
 from .engine.types import GIB, Limits, Message, Variable
 from .models import find_notes
 from .preparing import refuse_inside_subkernel, subkernels_of, task_of
+from .sessions import earlier_of
 from .settings import LIMITS, Settings
 from .tools import Toolbox
 from .view import count, dollars, duration, sheet
@@ -76,6 +77,7 @@ def dry_run(
     """
     refuse_inside_subkernel()
     task = task_of(query, named, answer_type.words if answer_type else "")
+    task = earlier_of(settings.session, task)
     models = _models(settings)
     budget = Budget(settings.limits, time.monotonic)
     budget.check(*models)

@@ -23,7 +23,7 @@ from . import commands
 from .advice import direct_call
 from .answers import AnswerType
 from .completer import function_names, install_completer, variable_names
-from .display import has_live_view, screen_of
+from .display import has_audience, has_live_view, screen_of
 from .dryrun import DryRun, dry_run
 from .engine.errors import BindingError, InputError, RLMError
 from .engine.ports import Model
@@ -79,7 +79,7 @@ class RLMMagic(Options):
     @no_var_expand
     @line_magic("rlm")
     def command(self, line: str) -> Result | Handle | None:
-        """Look after runs: %rlm status, runs, show ID, stop [ID], resume ID, export ID FILE, cache, doctor, help."""
+        """Look after runs and sessions: %rlm status, runs, show, stop, resume, export, vars, pull, sessions, help …"""
         try:
             return commands.run(shlex.split(line), self)
         except (InputError, BindingError, ValueError) as error:
@@ -198,6 +198,7 @@ class RLMMagic(Options):
             kernel=self._option(args, "kernel") or None,
             tools=self._tools(args.tools or []),
             session=args.session,
+            keep=self.keep if has_audience(self.shell) else 0.0,
             cache=self._option(args, "cache"),
             cassette=args.cassette,
             model_notes=self.model_notes,

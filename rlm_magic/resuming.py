@@ -46,7 +46,13 @@ class Recording:
         if is_live(path):
             raise InputError(f"run {run_id} is under way: %rlm stop {run_id} ends it")
         readings = list(_chain(runs, path))
-        if "query" not in _header(readings[0][0]):
+        header = _header(readings[0][0])
+        if header.get("question", 1) != 1:
+            raise InputError(
+                f"run {run_id} was question {header['question']} of session {header['session']!r}, and the variables "
+                "from before it are not in its record: ask it anew"
+            )
+        if "query" not in header:
             raise InputError(f"run {run_id} cannot be resumed: {readings[0][1] or 'its record lacks the question'}")
         return cls(run_id, [tree for tree, _ in readings], "; ".join(notice for _, notice in readings if notice))
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .answers import AnswerType
 from .dryrun import DryRun, dry_run
 from .engine.events import Event
 from .engine.types import Limits
+from .inspecting import close
 from .result import Result
 from .resuming import Recording
 from .run import Run, attended
@@ -86,19 +88,22 @@ class RLM:
         *,
         variables: Mapping[str, object] | None = None,
         output_type: object = None,
+        session: str | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> Result:
         """Ask a question of a context, or of several ``variables`` by name, and wait for the answer.
 
-        ``output_type`` is what the answer must be: anything that pydantic validates, such as ``list[str]`` or a model;
-        None: as it was submitted. ``on_event`` is called with each event of the run on the engine's thread. Ctrl-C
-        stops the run and keeps its record, then raises KeyboardInterrupt.
+        ``session`` names a session: the variables of the model's code stay for its next question, until `close`, and
+        so does the context where that question gives none. ``output_type`` is what the answer must be: anything that
+        pydantic validates, such as ``list[str]`` or a model; None: as it was submitted. ``on_event`` is called with
+        each event of the run on the engine's thread. Ctrl-C stops the run and keeps its record, then raises
+        KeyboardInterrupt.
 
         Raises:
             InputError: the run cannot start as asked; nothing was sent.
             RunError: the record cannot be written.
         """
-        return _wait(lambda: self._start(query, _named(context, variables), output_type, on_event))
+        return _wait(lambda: self._start(query, _named(context, variables), output_type, on_event, session=session))
 
     async def acompletion(
         self,
@@ -107,10 +112,19 @@ class RLM:
         *,
         variables: Mapping[str, object] | None = None,
         output_type: object = None,
+        session: str | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> Result:
         """`completion` under a running event loop; cancelling the wait stops the run."""
-        return await self._start(query, _named(context, variables), output_type, on_event).result()
+        return await self._start(query, _named(context, variables), output_type, on_event, session=session).result()
+
+    def close(self, session: str) -> None:
+        """End a session, of this `RLM` or of a cell.
+
+        Raises:
+            InputError: there is none of this name, or a run uses it.
+        """
+        close(session)
 
     def dry_run(
         self,
@@ -156,10 +170,12 @@ class RLM:
         output_type: object,
         on_event: Callable[[Event], None] | None,
         resumed: Recording | None = None,
+        session: str | None = None,
     ) -> Run:
         answer_type = None if output_type is None else AnswerType(output_type)
         observers = [on_event] if on_event else []
-        return Run(query, named, self.settings, observers, answer_type=answer_type, resumed=resumed)
+        settings = replace(self.settings, session=session)
+        return Run(query, named, settings, observers, answer_type=answer_type, resumed=resumed)
 
 
 def _wait(start: Callable[[], Run]) -> Result:

@@ -28,6 +28,7 @@ from .models import close_connections, concealing
 from .preparing import refuse_inside_subkernel, subkernels_of, task_of, versions
 from .result import Result
 from .resuming import Recording, kept_options
+from .sessions import lease, release
 from .settings import Settings
 from .steering import Steering
 from .subkernel import HASH_SEED
@@ -81,7 +82,7 @@ class Run:
         self._resumed = resumed
         self._cache = Cache(settings)
         model, sub_model, budget = self._paying(settings)
-        self.model = model
+        self.model, self._sub_model = model, sub_model
         runs = Runs(settings.runs_dir)
         self.id = runs.new_id()
         self.path = runs.path(self.id)
@@ -92,16 +93,27 @@ class Run:
         self._cancelled = False
         self._subkernels = subkernels_of(settings, named, model.name)
         self.workplace = Workplace(self._cancel)
+        try:
+            self._lease = lease(settings, self.id, self._subkernels, self._task, resumed=resumed is not None)
+            self._begin(settings, budget, observers)
+        except BaseException:
+            if self.id not in live:
+                release(self.id)
+            raise
+
+    def _begin(self, settings: Settings, budget: Budget, watching: Sequence[Callable[[Event], None]]) -> None:
+        """Open the record and hand the run to the engine."""
+        resumed, answer_type, models = self._resumed, self._answer_type, (self.model, self._sub_model)
+        self._task = self._lease.task
         self._journal = FileJournal(self.path, self.id)
         started = time.monotonic()
         self.feed = Feed(self.id, self._carry_out, self.tree.bodies.get, lambda: time.monotonic() - started)
         known = [resumed.replies] if resumed else []
-        replies = self._cache.replies(resumed.replies if resumed else NoReplies(), budget, (model, sub_model))
-        observers = [self.tree.apply, self.feed, *known, *self._cache.observers, *observers]
+        replies = self._cache.replies(resumed.replies if resumed else NoReplies(), budget, models)
+        observers = [self.tree.apply, self.feed, *known, *self._cache.observers, *watching]
         recorder = Recorder(self._journal, observers, time.monotonic, concealing())
         harness = Harness(
-            model=model,
-            sub_model=sub_model,
+            *models,
             open_sandbox=self._subkernels,
             recorder=recorder,
             budget=budget,
@@ -139,14 +151,15 @@ class Run:
             "versions": versions(),
             "hash_seed": HASH_SEED,
             **({"resumed": self._resumed.id} if self._resumed else {}),
+            **self._lease.header,
         }
 
     @property
     def notice(self) -> str:
-        """What the user should know of the run's record and its kept replies, one line; empty if nothing."""
+        """What the user should know of the run's session, record and kept replies, one line; empty if nothing."""
         resumed = self._resumed
         said = [resumed.notice, resumed.replies.notice] if resumed else []
-        return "; ".join(filter(None, [*said, self._cache.notice]))
+        return "; ".join(filter(None, [*said, self._lease.notice, self._cache.notice]))
 
     def hand_over(self) -> None:
         """Write the values of the run; afterwards the notebook may change its own.
@@ -241,16 +254,19 @@ class Run:
         self._conducting = asyncio.current_task()
         if self._cancelled and self._conducting is not None:
             self._conducting.cancel()
+        answer = Answer("stopped", reason="stopped by the user")
         try:
-            return await solve(self._task, harness)
+            answer = await solve(self._task, harness)
         except asyncio.CancelledError:
-            return Answer("stopped", reason="stopped by the user")
+            pass
         finally:
             try:
                 await self._journal.close()
             finally:
+                await self._lease.end(answer)
                 live.pop(self.id, None)
                 await self._cache.close()
+        return answer
 
     async def result(self) -> Result:
         """Wait for the end under any event loop; cancelling the wait stops the run. Tools are called in the loop."""

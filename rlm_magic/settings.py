@@ -40,7 +40,7 @@ class Settings:
     and RLM_SUB_MODEL, then the offline policy where no provider key is set. ``model_options`` go to litellm as they
     are, but for ``max_tokens``, which every reply may then have. ``kernel`` names a kernelspec; None: this Python.
     ``tools`` are functions that the model's code may call, by name.
-    ``session`` keeps its variables for the next question.
+    ``session`` keeps its variables for the next question, ``keep`` for so many seconds for a look at them.
     ``cache`` and ``cassette`` say where replies are kept. ``model_notes``: advice for models, by a pattern of their
     names. ``runs_dir``: where the records go; None: Jupyter's data directory.
 
@@ -59,6 +59,7 @@ class Settings:
     kernel: str | None = None
     tools: Mapping[str, Callable[..., Any]] = field(default_factory=dict[str, Callable[..., Any]])
     session: str | None = None
+    keep: float = 0.0
     cache: str = "off"
     cassette: str | None = None
     model_notes: Mapping[str, str] | None = None

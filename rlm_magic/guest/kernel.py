@@ -198,17 +198,16 @@ class Guest:
         return Calls(self._link.send, Outbox(frame["outbox"]), **options)
 
     def _pull(self, frame: Frame) -> None:
-        fields: Frame
+        answer: Frame = {"type": "pulled", "of": frame["of"]}
         try:
             value = self._session.value(frame["name"])
-            fields = {"was": type_name(value), **export(value, frame["path"])}
-        except KeyError:
-            fields = {"missing": True}
+            answer["was"] = type_name(value)
+            answer.update(export(value, frame["path"]))
         except NotExportable as error:
-            fields = {"error": str(error)}
+            answer["error"] = str(error)
         except BaseException as error:  # whatever its library, or a class of the model's, raises
-            fields = {"error": f"{type(error).__name__}: {error}"[:1000]}
-        self._link.send({"type": "pulled", "of": frame["of"], **fields})
+            answer["error"] = f"{type(error).__name__}: {error}"[:1000]
+        self._link.send({"missing": "was" not in answer, **answer})
 
     def _bind(self, frame: Frame) -> Frame:
         try:

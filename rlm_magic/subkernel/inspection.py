@@ -16,7 +16,7 @@ from .kernel import Dead, Kernel
 from .pulls import line, pulled
 from .threads import in_thread
 
-LIST_SECONDS = 10.0
+LIST_SECONDS = 5.0
 PULL_SECONDS = 60.0
 MAX_LISTED = 500
 _numbers = itertools.count(1)

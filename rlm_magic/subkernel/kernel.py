@@ -212,6 +212,8 @@ class Kernel:
             return f"was ended, as it broke the protocol of sub-calls ({self._broken})"
         if self._overrun:
             return f"{self._overrun} and was killed"
+        if not self._started:
+            return "did not start"
         status = self.died.result() if self.died.done() else 0
         number = -status if status < 0 else status - SIGNALLED
         if number in set(signal.Signals):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from jupyter_client.kernelspec import KernelSpec
@@ -17,7 +18,7 @@ from .bindings import Bindings
 from .cell import Cell
 from .kernel import Dead, Kernel
 from .rundir import run_directory
-from .tiers import Room, Tier
+from .tiers import TIERS, Room, Tier
 
 # Seconds that an interrupted cell has to end by itself: after its time is up, and when the run was stopped.
 GRACE = 1.0
@@ -57,6 +58,7 @@ class Subkernel:
         self._recursive = False
         self._window = 0
         self._stop_grace = STOP_GRACE
+        self._seen: tuple[str, ...] = ()
         self._forgotten = ""
         self._variables: tuple[Variable, ...] = ()
         self._kernel: Kernel | None = None
@@ -64,11 +66,12 @@ class Subkernel:
         self._renewing: asyncio.Task[None] | None = None
 
     def prepare(self, setup: Setup, *, recursive: bool, window: int, kept: bool) -> None:
-        """Set it up for a question; of ``setup`` what its process was started with stays until that is replaced.
+        """Set it up for a question; a process that runs stays as it was started, but for its tools.
 
         ``kept``: it is to outlive the question.
         """
-        self._setup, self._recursive, self._window = setup, recursive, window
+        paths = tuple(dict.fromkeys((*self._setup.paths, *setup.paths)))
+        self._setup, self._recursive, self._window = replace(setup, paths=paths), recursive, window
         self._stop_grace = KEPT_GRACE if kept else STOP_GRACE
 
     async def start(self) -> None:
@@ -78,6 +81,7 @@ class Subkernel:
             SandboxError: it does not start.
         """
         self._kernel = self._setup.kernel()
+        self._seen = self._setup.paths
         self._bindings = Bindings(self._kernel)
         await self._kernel.start(**self._options())
 
@@ -107,6 +111,11 @@ class Subkernel:
     def alive(self) -> bool:
         """Its process runs, with all that was made in it."""
         return self._kernel is not None and self._kernel.alive and not self._lost
+
+    def sees(self, path: str) -> bool:
+        """Whether a question's code can read a file or folder of the user's, once that is bound."""
+        confined = self._setup.tier is not TIERS["none"]
+        return not (self.alive and confined) or any(Path(path).is_relative_to(seen) for seen in self._seen)
 
     @property
     def cause_of_death(self) -> str:

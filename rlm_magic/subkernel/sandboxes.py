@@ -43,6 +43,7 @@ class Subkernels:
         where, tier = installation(spec.argv[0]), tier or TIERS["none"]
         self._setup = Setup(spec, where, tier, memory, tuple(paths), tuple(tools))
         self.confinement = self._setup.tier.words
+        self.tier = next(name for name, each in TIERS.items() if each is self._setup.tier)
         self.rules = self._setup.tier.rules
         self._kept: Subkernel | None = None
         self._open: set[Subkernel] = set()
@@ -52,7 +53,13 @@ class Subkernels:
     def keep(self, subkernel: Subkernel | None) -> Subkernel:
         """Have the root use this subkernel, or a new one where None is given, and leave it open at its end."""
         self._kept = subkernel or Subkernel(self._setup)
+        _kept[self._kept] = self._owner
         return self._kept
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Files and folders that the model's code may read."""
+        return self._setup.paths
 
     def __call__(self, node: str, *, recursive: bool, window: int) -> AbstractAsyncContextManager[Subkernel]:
         kept = self._kept if node == ROOT else None
@@ -78,6 +85,7 @@ class Subkernels:
 
 
 _all: weakref.WeakSet[Subkernels] = weakref.WeakSet()
+_kept: weakref.WeakKeyDictionary[Subkernel, int] = weakref.WeakKeyDictionary()
 
 
 @atexit.register
@@ -85,3 +93,6 @@ def close_all() -> None:
     """Kill every subkernel of this process."""
     for subkernels in list(_all):
         subkernels.kill()
+    for subkernel, owner in list(_kept.items()):
+        if owner == os.getpid():
+            subkernel.kill()
