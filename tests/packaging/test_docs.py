@@ -43,3 +43,16 @@ def test_the_readme_names_every_command() -> None:
 def test_links_within_the_repository_lead_somewhere(document: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text(encoding="utf-8"))
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_every_promise_names_tests_that_are_there() -> None:
+    promises = (ROOT / "SECURITY.md").read_text(encoding="utf-8").partition("## What is promised")[2]
+    shown = [row.rstrip("| ").rpartition("|")[2] for row in promises.splitlines() if row.startswith("| ")]
+    named = [re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", cell) for cell in shown if cell != " Shown by"]
+    assert all(named)
+    missing = [
+        (file, test)
+        for file, test in {name for names in named for name in names}
+        if not (ROOT / file).exists() or f"def {test}" not in (ROOT / file).read_text(encoding="utf-8")
+    ]
+    assert missing == []
