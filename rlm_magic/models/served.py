@@ -1,7 +1,7 @@
 """What a server on this network says of its models: which it has, and how large the asked one's window is.
 
 Each kind of server has its own way: vLLM and gateways say it in OpenAI's list of models, llama.cpp there or in
-``/props``, LM Studio in ``/api/v0/models``, Ollama in ``/api/show``.
+``/props``, LM Studio in ``/api/v1/models`` (before 0.4 in ``/api/v0/models``), Ollama in ``/api/show``.
 """
 
 from __future__ import annotations
@@ -66,13 +66,23 @@ def _ask_openai(route: Route) -> Served | None:
         return None
     names = tuple(str(model.get("id")) for model in models)
     model = _entry(models, route.model)
-    window = _size(model)
+    window, largest = _size(model), _number(model.get("max_context_length"))
     if window is None and model.get("owned_by") == "llamacpp":
         window = _size(_object(_get(route, f"{route.root}/props").get("default_generation_settings")))
     elif window is None:
-        model = _entry(_entries(_get(route, f"{route.root}/api/v0/models"), "data") or [], route.model)
-        window = _size(model)
-    return Served(names, window, _number(model.get("max_context_length")))
+        window, largest = _ask_lm_studio(route)
+    return Served(names, window, largest)
+
+
+def _ask_lm_studio(route: Route) -> tuple[int | None, int | None]:
+    """The window as the model is loaded, and the largest that it can have; LM Studio 0.4 has a form of its own."""
+    for model in _entries(_get(route, f"{route.root}/api/v1/models"), "models") or []:
+        loaded = _entries(model, "loaded_instances") or []
+        if route.model in (model.get("key"), *(instance.get("id") for instance in loaded)):
+            window = next((_size(_object(instance.get("config"))) for instance in loaded), None)
+            return window, _number(model.get("max_context_length"))
+    model = _entry(_entries(_get(route, f"{route.root}/api/v0/models"), "data") or [], route.model)
+    return _size(model), _number(model.get("max_context_length"))
 
 
 def _entry(models: list[dict[str, Any]], name: str) -> dict[str, Any]:

@@ -23,6 +23,12 @@ LLAMA_CPP = {"id": "/models/qwen3-8b.gguf", "object": "model", "owned_by": "llam
 LM_STUDIO = {**QWEN, "state": "loaded", "max_context_length": 131_072, "loaded_context_length": 12_288}
 
 
+def lm_studio(loaded: int | None = None, name: str = "qwen3-8b") -> dict[str, Any]:
+    """A model as LM Studio 0.4 lists it, loaded under a name or not at all."""
+    instances = [] if loaded is None else [{"id": name, "config": {"context_length": loaded, "parallel": 4}}]
+    return {"type": "llm", "key": "qwen3-8b", "loaded_instances": instances, "max_context_length": 16_384}
+
+
 def ollama(trained: int = 40_960, parameters: str = "stop    <|im_end|>") -> dict[str, Any]:
     """Pages of an Ollama that has qwen3:8b."""
     shown = {"model_info": {"general.architecture": "qwen3", "qwen3.context_length": trained}, "parameters": parameters}
@@ -46,6 +52,9 @@ def root(server: OpenAIServer) -> str:
         ),
         ("openai/any", [LLAMA_CPP], {"/props": None}, 32_768),
         ("lm_studio/qwen3-8b", [QWEN], {"/api/v0/models": {"data": [LM_STUDIO]}}, 12_288),
+        ("lm_studio/qwen3-8b", [QWEN], {"/api/v1/models": {"models": [lm_studio(12_288)]}}, 12_288),
+        ("lm_studio/mine", ["mine"], {"/api/v1/models": {"models": [lm_studio(12_288, "mine")]}}, 12_288),
+        ("lm_studio/qwen3-8b", [QWEN], {"/api/v1/models": {"models": [lm_studio()]}}, 16_384),
         (
             "lm_studio/qwen3-8b",
             [QWEN],
@@ -253,6 +262,22 @@ def test_a_server_that_comes_to_no_end_is_not_waited_for(name):
         thread.join()
     assert model.window == 32_768
     assert model.listing.source.endswith("its server said nothing")
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("ollama_chat/x", "http://localhost:11434"),
+        ("lm_studio/x", "http://localhost:1234/v1"),
+        ("hosted_vllm/x", "http://localhost:8000/v1"),
+        ("llamafile/x", "http://localhost:8080/v1"),
+    ],
+)
+def test_without_an_address_a_request_goes_to_the_usual_one(name, address, monkeypatch):
+    for provider in ("LM_STUDIO", "HOSTED_VLLM", "LLAMAFILE"):
+        monkeypatch.delenv(f"{provider}_API_BASE", raising=False)
+    route = find_route(litellm(), name, None, None, None)
+    assert (route.server, route.api_base) == (address, address)
 
 
 @pytest.mark.parametrize("host", ["host.docker.internal", "nas.local", "gpu", "10.0.0.7", "100.64.0.9", "[::1]"])
