@@ -79,7 +79,7 @@ class Job:
             handler(signal.SIGINT, None)
 
     def _call(self) -> None:
-        """From ``_inside = False`` on, which no call comes before, no signal raises anything here."""
+        """Nothing is called between the end of the work and ``_inside = False``, after which no signal raises here."""
         try:
             self._inside = True
             if self._unwanted:

@@ -37,7 +37,7 @@ def carry(value: object, limit: int = MAX_CARRIED) -> str:
     """
     crossed, changed = _crossed(value)
     if changed:
-        raise ValueError(f"it has no form in JSON ({changed}): use text, numbers, lists, dicts, dates or tables")
+        raise ValueError(f"JSON cannot hold all of it ({changed}): use text, numbers, lists, dicts, dates, tables")
     text = json.dumps(crossed, ensure_ascii=False)
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > limit:

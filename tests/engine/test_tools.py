@@ -111,8 +111,8 @@ def test_what_json_has_no_form_for_is_not_handed_over() -> None:
     lines = ["try: lookup(object)", "except SubCallError as error: FINAL([docs, str(error)])"]
     ran = ask(code(*lines))
     assert ran.answer.value[1] == snapshot(  # type: ignore[index]
-        "lookup cannot be called with this: it has no form in JSON (a type was turned into text): "
-        "use text, numbers, lists, dicts, dates or tables"
+        "lookup cannot be called with this: JSON cannot hold all of it (a type was turned into text): "
+        "use text, numbers, lists, dicts, dates, tables"
     )
     assert not ran.nodes("tool")
 

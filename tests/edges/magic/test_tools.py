@@ -140,14 +140,14 @@ def leave() -> None:
     [
         (explode, "explode()", "explode raised ValueError: no such key; the password is [redacted]"),
         (megabyte, "megabyte()", "cannot be handed over: it has 1,000,002 bytes as JSON; at most 1,000,000"),
-        (thing, "thing()", "what thing returned cannot be handed over: it has no form in JSON (a lock was turned"),
+        (thing, "thing()", "what thing returned cannot be handed over: JSON cannot hold all of it (a lock was turned"),
         (leave, "leave()", "leave raised SystemExit: 3"),
         (thing, "thing(1, size=2)", "thing() -> object cannot be called so: too many positional arguments"),
         (thing, "thing('x' * 2_000_000)", "thing cannot be called with this: it has 2,000,0"),
         (
             thing,
             "thing(thing)",
-            "thing cannot be called with this: it has no form in JSON (a Tool was turned into text)",
+            "thing cannot be called with this: JSON cannot hold all of it (a Tool was turned into text)",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) and "(" in value else "",
@@ -198,7 +198,31 @@ def test_a_tool_that_cannot_be_interrupted_is_left_behind() -> None:
     assert answer == "stubborn did not return within 0.2 seconds and could not be interrupted"
 
 
-def test_ctrl_c_in_a_tool_stops_the_run(server: OpenAIServer) -> None:
+def test_the_end_of_a_run_s_time_ends_its_tool() -> None:
+    events: list[str] = []
+
+    def wait() -> None:
+        events.append("called")
+        try:
+            time.sleep(600)
+        finally:
+            events.append("interrupted")
+
+    result = RLM(ScriptedModel([code("wait()")]), tools=[wait], limits=Limits(seconds=5)).completion("q")
+    assert result.status == "limit"
+    assert events == ["called", "interrupted"]
+
+
+def test_a_table_that_would_be_cut_is_refused() -> None:
+    pandas = pytest.importorskip("pandas")
+
+    def table() -> Any:
+        return pandas.DataFrame({"a": range(20_000)})
+
+    assert "(only the first 10,000 of 20,000 rows were kept)" in completion(failed("table()"), table)
+
+
+def test_ctrl_c_in_a_tool_stops_the_run() -> None:
     begun: list[float] = []
 
     def wait() -> None:
