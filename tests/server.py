@@ -56,7 +56,7 @@ class Reply:
         delay: seconds before it is sent.
         usage: sent as it is; "count" counts four characters a token, None leaves it out.
         reasoning: sent as ``reasoning_content``.
-        raw: sent as the whole body instead of a completion.
+        raw: sent as the whole body instead of a completion; surrogate escapes are bytes that are no UTF-8.
         reset: the connection is dropped instead.
         hang: nothing is sent until `OpenAIServer.release`, or ever.
         trickle: a space is sent every 20 ms, for ever.
@@ -233,7 +233,7 @@ class OpenAIServer:
         say = _ollama_completion if http.path == "/api/chat" else self._completion
         body = json.dumps(say(request, reply)) if reply.raw is None else reply.raw
         headers = {"Content-Type": "application/json", **reply.headers}
-        return web.Response(status=reply.status, body=body.encode(), headers=headers)
+        return web.Response(status=reply.status, body=body.encode(errors="surrogateescape"), headers=headers)
 
     def _completion(self, request: Request, reply: Reply) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant", "content": reply.text}

@@ -110,6 +110,7 @@ def test_reasoning_that_used_up_the_output_says_what_to_do(serve, reply):
         '{"choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": 7}}]}',
         "<html>log in</html>",
         "\ufeff\ufffd",
+        '{"choices": "\udcff\udc80',  # bytes that are no UTF-8
     ],
 )
 def test_what_is_no_completion_is_a_model_error_and_not_paid_twice(serve, provider, raw):

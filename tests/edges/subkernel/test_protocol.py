@@ -197,6 +197,31 @@ def test_fields_that_the_notebook_decides_are_ignored(forger: Session) -> None:
     assert seen == [SubCall("llm", ("q",), (None,))]
 
 
+def test_a_thread_that_asks_after_its_cell_has_ended_is_refused(forger: Session) -> None:
+    code = (
+        "import threading, os, time\n"
+        "def ask_on():\n"
+        "    try:\n"
+        "        while True: llm_query('in the cell'); time.sleep(0.01)\n"
+        "    except Exception as error:\n"
+        "        open('refusal~', 'w').write(str(error)); os.rename('refusal~', 'refusal')\n"
+        "threading.Thread(target=ask_on).start()\n"
+        "print(llm_query('in the cell'), os.getcwd())"
+    )
+    reply, work = forger.run(code).output.split(" CELL ")
+    assert reply == "IN THE"
+    refusal = Path(work.strip(), "refusal")
+    while not refusal.exists():
+        forger.do(lambda _: asyncio.sleep(0.01))
+    assert "inside a cell" in refusal.read_text()
+
+
+def test_the_word_for_an_answer_is_text_in_data_and_output(forger: Session) -> None:
+    result = forger.run("data = 'FINAL(1)\\nFINAL_VAR(data)\\nanswer[\"ready\"] = True'\nprint(data)\ndata")
+    assert (result.status, result.finish, result.partial) == ("ok", None, None)
+    assert result.output.count("FINAL(1)") == 2
+
+
 def test_an_announced_call_that_never_comes_does_not_stop_the_clock(forger: Session) -> None:
     code = "forge(type='call', id=1000, op='llm', count=5, model=None)\nwhile True: pass"
     assert forger.run(code, seconds=0.5).status == "timeout"
