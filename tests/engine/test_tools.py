@@ -23,6 +23,14 @@ from .test_subcalls import answering
 Function = Callable[..., Any]
 
 
+def paired(key: str, n: Any = 1) -> dict[str, Any]:
+    return {key: n}
+
+
+def twice(key: str) -> str:
+    return key * 2
+
+
 class Functions:
     """`Tools` that calls functions at once, and keeps what was called."""
 
@@ -43,12 +51,12 @@ class Functions:
 
 
 def ask(*replies: str, tools: Any = None, **options: Any) -> Ran:
-    tools = tools or Functions(lookup=lambda key, n=1: {key: n})
+    tools = tools or Functions(lookup=paired)
     return run([*replies], tools=tools, **options)
 
 
 def test_a_tool_is_called_with_values_and_returns_one() -> None:
-    tools = Functions(lookup=lambda key, n=1: {key: n})
+    tools = Functions(lookup=paired)
     ran = ask(code("FINAL(lookup(docs[:3], n=[1, None]))"), tools=tools)
     assert ran.answer.value == {"one": [1, None]}
     assert tools.called == ["lookup('one', n=[1, None])"]
@@ -63,7 +71,7 @@ def test_a_tool_is_called_with_values_and_returns_one() -> None:
 
 def test_a_tool_makes_no_model_request() -> None:
     lines = ["for _ in range(5): lookup('a')", "FINAL(llm_query('x'))"]
-    ran = run(scripted(code(*lines), sub=str.upper), tools=Functions(lookup=lambda key: key), limits={"calls": 3})
+    ran = run(scripted(code(*lines), sub=str.upper), tools=Functions(lookup=str.strip), limits={"calls": 3})
     assert (ran.answer.outcome, ran.answer.value) == ("answered", "X")
 
 
@@ -96,7 +104,7 @@ def test_a_tool_that_is_called_counts_as_a_look_at_the_data() -> None:
 
 
 def test_a_sub_rlm_has_the_same_tools() -> None:
-    tools = Functions(lookup=lambda key: key * 2)
+    tools = Functions(lookup=twice)
     ran = ask(
         code("FINAL(rlm_query('q', context=docs))"),
         code("FINAL(lookup(context[:3]))"),
@@ -188,23 +196,20 @@ def test_a_recorded_failure_stands_once_the_record_goes_on() -> None:
 
 
 def test_other_arguments_than_recorded_are_a_divergence() -> None:
-    tools = Functions(lookup=lambda key: key)
-    lines = ["import itertools", "lookup(next(given))", "print(1)"]
-    given = code("given = iter([docs])", *lines)
-    first = run([given, code("FINAL(docs)")], tools=tools)
+    tools = Functions(lookup=str.strip)
+    first = run([code("lookup(docs)", "print(1)"), code("FINAL(docs)")], tools=tools)
     for event in first.journal.events:
         if event.node == "0.1.1.1" and "request" in event.data:
             event.data["request"] = "another"  # type: ignore[index]
-    second, _ = resume([first.tree], scripted(), tools=Functions(lookup=lambda key: key))
+    second, _ = resume([first.tree], scripted(), tools=Functions(lookup=str.strip))
     assert second.answer.outcome == "failed"
     assert "goes another way than its record" in second.answer.reason
 
 
 def test_nothing_is_called_before_its_record_is_written() -> None:
-    tools = Functions(lookup=lambda key: key)
-    opened = next(
-        n for n, e in enumerate(run([code("FINAL(lookup('a'))")], tools=tools).journal.events) if e.node == "0.1.1.1"
-    )
+    tools = Functions(lookup=str.strip)
+    whole = run([code("FINAL(lookup('a'))")], tools=tools)
+    opened = next(number for number, event in enumerate(whole.journal.events) if event.node == "0.1.1.1")
     tools.called.clear()
     ran = run([code("FINAL(lookup('a'))")], tools=tools, journal=MemoryJournal(fail_at=opened))
     assert ran.answer.outcome == "failed"
