@@ -20,7 +20,7 @@ from rlm_magic.engine.recorder import Recorder
 from rlm_magic.engine.types import Message
 from rlm_magic.trace.journal import FileJournal
 from tests.server import OpenAIServer, Reply, Request, route
-from tests.ui.conftest import CHROMIUM, CHROMIUM_ARGS, Lab, serve
+from tests.ui.conftest import CHROMIUM, CHROMIUM_ARGS, TOKEN, Lab, serve
 from tests.ui.notebook import Notebook
 
 CALLS, NODES = 10_000, 50_000
@@ -98,7 +98,7 @@ def live(page: Page, lab: Lab) -> None:
         notebook.run(0)
         notebook.start(1)
         open_tree(page)
-        server.wait(lambda s: len(s.requests) > CALLS // 4, 120)
+        server.wait(lambda s: len(s.requests) > CALLS // 4, 300)
         frames(page, f"{CALLS:,} calls, live, growing", WATCH)
         server.wait(lambda s: len(s.requests) > CALLS, 300)
         page.get_by_text(f"calls {CALLS:,}✓").wait_for()
@@ -133,7 +133,7 @@ async def write_journal(path: Path) -> None:
 
 
 def saved(page: Page, lab: Lab) -> None:
-    page.goto(lab.page_url(""))
+    page.goto(f"{lab.url}/lab?reset&token={TOKEN}")
     page.wait_for_function("window.jupyterapp?.commands.hasCommand('docmanager:open')")
     start = time.perf_counter()
     page.evaluate(f"void window.jupyterapp.commands.execute('docmanager:open', {{path: '{JOURNAL}'}})")
