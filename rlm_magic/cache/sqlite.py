@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
 from itertools import count
@@ -13,6 +14,7 @@ from pathlib import Path
 FORMAT = 1
 READ_SECONDS = 0.05  # a reader waits for nobody but a process that repairs the file after a crash
 WRITE_SECONDS = 10.0
+LOCK_SECONDS = 0.01  # between two attempts
 
 SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -35,6 +37,8 @@ def prepare(path: Path) -> str:
         OSError, sqlite3.Error: it cannot be made or read, or is of a newer version.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if _is_ready(path):
+        return ""
     with locked(path):
         try:
             _open(path)
@@ -45,6 +49,15 @@ def prepare(path: Path) -> str:
             _open(path)
             return f"the database of kept replies begins anew: {said}"
     return ""
+
+
+def _is_ready(path: Path) -> bool:
+    """Whether it can be used as it is; if not, another look under the lock tells why."""
+    try:
+        with closing(connect(path, READ_SECONDS)) as connection:
+            return connection.execute("PRAGMA user_version").fetchone()[0] == FORMAT
+    except sqlite3.Error:
+        return False
 
 
 def _open(path: Path) -> None:
@@ -76,10 +89,27 @@ def transaction(connection: sqlite3.Connection) -> Generator[None]:
 
 @contextmanager
 def locked(path: Path) -> Generator[None]:
-    """One process at a time makes the database or moves it aside."""
+    """One process at a time makes the database or moves it aside.
+
+    Raises:
+        OSError: another did not come to its end with that.
+    """
+    end = time.monotonic() + WRITE_SECONDS
     with open(os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        while not _lock(file.fileno(), last=time.monotonic() > end):
+            time.sleep(LOCK_SECONDS)
         yield
+
+
+def _lock(fd: int, *, last: bool) -> bool:
+    """Try to lock; the last attempt raises."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if last:
+            raise
+        return False
+    return True
 
 
 def move_aside(path: Path) -> str:

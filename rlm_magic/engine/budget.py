@@ -63,7 +63,8 @@ class Budget:
     Attributes:
         usage: what the calls so far reported, summed.
         calls: how many calls were sent.
-        known: how many replies were kept from another run: no request was made, but they use up calls.
+        known: how many replies were kept from another run: no request was made, but they use up calls, though not the
+            one that is held back.
         tool_calls: how many times tools were called; they make no request, so no limit of the user's counts them.
     """
 
@@ -179,8 +180,9 @@ class Budget:
         return min(rooms, key=lambda item: item[1])
 
     def _calls_left(self, final: bool) -> int:
-        held_back = 0 if final or self.limits.calls == 1 else 1
-        return self.limits.calls - held_back - self.calls - self.known - len(self._in_flight)
+        left = self.limits.calls - self.calls - len(self._in_flight)
+        held_back = 0 if self.limits.calls == 1 else 1
+        return left if final else left - held_back - self.known
 
     def _tokens_left(self, final: bool) -> float:
         return _usable(self.limits.tokens, final) - self._tokens - sum(r.tokens for r in self._in_flight)

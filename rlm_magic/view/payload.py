@@ -24,9 +24,9 @@ SEQ = '"seq": 1000000, '  # what numbering adds to an event
 PREVIEW = 40  # characters
 LONGEST_FIELD = 4_000  # characters of a text that stands in a field itself, such as the question
 RESULTS = {
-    *("reply", "reasoning", "finish_reason", "usage", "retries", "cached"),
+    *("reply", "reasoning", "finish_reason", "usage", "retries", "cached", "saved"),
     *("output", "output_chars", "shown_chars", "error", "changes", "rich", "seconds", "calls", "lost", "failed"),
-    *("outcome", "answer", "reason", "notice", "result"),
+    *("outcome", "answer", "reason", "notice", "result", "cached_calls"),
 }
 
 

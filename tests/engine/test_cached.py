@@ -220,6 +220,14 @@ def test_kept_replies_use_up_the_calls_that_the_root_is_told_of() -> None:
     assert second.model.requests == []
 
 
+def test_kept_replies_leave_the_last_call() -> None:
+    shelf = Shelf()
+    ask(shelf, script(BATCH, SUBMIT))
+    ran = ask(shelf, script(BATCH, SUBMIT, "It is 7."), query="How many now?", calls=2)
+    assert (ran.answer.outcome, len(ran.model.requests)) == ("forced", 2)
+    assert ran.answer.reason == "calls=2 is used up: raise calls to go further"
+
+
 def test_a_limit_of_money_is_not_touched_by_kept_replies() -> None:
     shelf = Shelf()
     ask(shelf, script(BATCH, SUBMIT))

@@ -151,6 +151,34 @@ def test_a_damaged_cache_costs_replies_and_is_said(
     assert ask().answer == first.answer
 
 
+def test_a_key_that_a_model_repeats_is_not_kept(tmp_path: Path) -> None:
+    key, cassette = "a-key-of-no-known-form", tmp_path / "lesson.jsonl"
+
+    def leaky(request: Request) -> str:
+        return f"your key is {key}" if request.model == "sub" else "```repl\nFINAL(llm_query('key?'))\n```"
+
+    with OpenAIServer(leaky) as server:
+        options: Any = {"api_base": server.url, "api_key": key, "cache": "on", "cassette": str(cassette)}
+        first = RLM("openai/root", "openai/sub", **options).completion("What?")
+        again = RLM("openai/root", "openai/sub", **options).completion("What?")
+    assert key not in cassette.read_text()
+    assert str(again.answer) == "your key is [redacted]"
+    assert first.status == "answered"
+
+
+def test_a_run_that_a_limit_ended_is_resumed_with_what_is_kept(
+    ask: Callable[..., Result], server: OpenAIServer
+) -> None:
+    whole = ask()
+    ended = ask("Now?", limits=Limits(calls=4))
+    assert ended.status == "forced"
+    before = len(server.requests)
+    options: Any = {"cache": "on", "api_base": server.url, "api_key": "none", "limits": Limits(calls=40)}
+    resumed = RLM("openai/root", "openai/sub", **options).resume(ended.run_id, variables={"docs": DOCS})
+    assert resumed.answer == whole.answer
+    assert [request.model for request in server.requests[before:]] == ["root"]
+
+
 def test_two_notebooks_at_once_share_a_cache(ask: Callable[..., Result], server: OpenAIServer) -> None:
     """Each asks questions of its own, and then all of both: nothing is mixed up, nothing is asked twice."""
     answers: dict[str, object] = {}

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from rlm_magic.cache import Database, KeptModel, contents, trim
+from rlm_magic.cache.sqlite import locked
 from rlm_magic.engine.errors import InputError
 from rlm_magic.engine.ports import Kept
 from rlm_magic.engine.types import Completion, Price, Usage
@@ -186,6 +187,33 @@ def test_a_disk_that_is_full_costs_replies_and_is_said_once(path: Path, monkeypa
     assert database.notice == f"not all replies of this run are kept in {path}: database or disk is full"
     monkeypatch.undo()
     assert look_up(path, "before") is not None
+
+
+def test_a_database_that_another_process_does_not_let_go_costs_replies(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(opened(path), kept("before"))
+    database = opened(path)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr("rlm_magic.cache.database.WRITE_SECONDS", 0.01)
+    database.put(kept("k"))
+    assert database.get("before") is not None
+    asyncio.run(database.close())
+    other.close()
+    assert database.notice == f"not all replies of this run are kept in {path}: database is locked"
+
+
+def test_a_process_that_hangs_while_it_makes_the_database_is_not_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.parent.mkdir()
+    monkeypatch.setattr("rlm_magic.cache.sqlite.WRITE_SECONDS", 0.01)
+    with locked(path):
+        database = opened(path)
+    keep(database, kept("k"))
+    assert "Resource temporarily unavailable" in database.notice
+    assert opened(path).notice == ""
 
 
 def test_a_database_of_a_newer_version_is_left_alone(path: Path) -> None:
