@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Any
 
 import pytest
@@ -128,6 +130,71 @@ def test_what_a_record_leaves_out_comes_from_the_kernel_while_it_lives(page: Any
     more.click()
     page.get_by_text("The kernel does not have it any more.").wait_for()
     assert "line 8999" in panel.inner_text()
+
+
+def start_looking(page: Any, lab: Any, server: OpenAIServer, name: str, first: str = LOAD) -> Notebook:
+    """A run that goes on and on in a blocking cell, its tree open."""
+    notebook = Notebook(page, lab, name, first, ask(server, "--turns 500"))
+    notebook.run(0)
+    notebook.start(1)
+    page.get_by_role("button", name="Open the recursion tree").click()
+    page.get_by_role("treeitem").filter(has_text="look 1").first.wait_for()
+    return notebook
+
+
+def test_a_kernel_that_dies_in_mid_run_leaves_the_tree_and_says_so(page: Any, lab: Any) -> None:
+    with OpenAIServer(route({"root": looking})) as server:
+        notebook = start_looking(page, lab, server, "dead.ipynb", f"import os\nprint(os.getpid())\n{LOAD}")
+        os.kill(int(notebook.text(0)), signal.SIGKILL)
+        page.get_by_text("The connection to the kernel is gone; what was running is marked interrupted.").wait_for()
+        page.get_by_role("dialog").get_by_role("button", name="Ok").click()  # JupyterLab says that the kernel died
+    root = page.get_by_role("treeitem").first
+    assert "interrupted" in root.get_attribute("aria-label")
+    assert page.get_by_role("button", name="Pause", exact=True).count() == 0
+    root.click()
+    page.locator(".rlm-inspector").get_by_text("how many words?").first.wait_for()
+
+
+def test_a_connection_that_drops_says_so_and_comes_back(page: Any, lab: Any) -> None:
+    sockets: list[Any] = []
+    down = False
+
+    def connect(socket: Any) -> None:
+        sockets.append(socket)
+        if down:
+            socket.close()
+        else:
+            socket.connect_to_server()
+
+    page.route_web_socket("**/channels*", connect)
+    with OpenAIServer(route({"root": looking})) as server:
+        start_looking(page, lab, server, "dropped.ipynb")
+        down = True
+        sockets[-1].close()
+        page.get_by_text("The kernel has said nothing for some seconds").wait_for()
+        before = len(server.requests)
+        down = False
+        page.get_by_text("The kernel has said nothing for some seconds").wait_for(state="hidden")
+        page.get_by_role("treeitem").filter(has_text=f"look {before}").first.wait_for()
+        Person(page).press("Stop")
+        page.get_by_text("RunEnded").first.wait_for()
+    assert Trace(lab).result.status == "stopped"
+
+
+def test_a_journal_opens_as_a_file_and_says_what_is_wrong_with_it(page: Any, lab: Any) -> None:
+    notebook = open_finished(page, lab, "journal.ipynb")
+    journal = lab.runs.find("last").read_bytes()
+    *_, last = journal.splitlines()
+    for name, content, told in [
+        ("whole", journal, "answered"),
+        ("truncated", journal[: -len(last) // 2], "The record ends in the middle of line"),
+        ("corrupt", journal.replace(b"print", b"paint", 1), "is damaged"),
+        ("newer", b'{"v": 99}\n', "The record is of version 99, and this viewer reads up to version 1"),
+        ("empty", b"", "The record is empty"),
+    ]:
+        notebook.path.with_name(f"{name}.rlm.jsonl").write_bytes(content)
+        page.goto(lab.page_url(f"{name}.rlm.jsonl"))
+        page.locator(".rlm").get_by_text(told).first.wait_for()
 
 
 def test_a_run_is_stopped_by_interrupt_where_comms_have_no_subshell(page: Any, lab: Any) -> None:
