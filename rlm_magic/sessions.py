@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import threading
@@ -101,19 +102,23 @@ class Lease:
         session = self._session
         if session is None:
             return
-        await session.subkernel.settled()
         try:
-            session.variables = await session.subkernel.variables()
-        except InputError:
-            session.variables = ()
+            await session.subkernel.settled()
+            with contextlib.suppress(InputError):
+                session.variables = ()
+                session.variables = await session.subkernel.variables()
+        finally:
+            self._note(session, answer)
+            session.holder = ""
+        if not session.name:
+            await _keep(session, 0 if answer.outcome == "stopped" else self._keep)
+
+    def _note(self, session: Session, answer: Answer) -> None:
+        session.runs.append(self._run)
+        session.bound = self.task.variables
         if answer.outcome in ("answered", "forced"):
             exchange = (self.task.query[:KEPT_CHARS], as_text(answer.value)[:KEPT_CHARS])
             session.exchanges = (*session.exchanges, exchange)[-EXCHANGES:]
-        session.bound = self.task.variables
-        session.runs.append(self._run)
-        session.holder = ""
-        if not session.name:
-            await _keep(session, 0 if answer.outcome == "stopped" else self._keep)
 
 
 def lease(settings: Settings, run: str, subkernels: Subkernels, task: Task, *, resumed: bool = False) -> Lease:

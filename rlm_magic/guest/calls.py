@@ -82,15 +82,19 @@ class Calls:
         window: int,
         tools: Sequence[str] = (),
     ) -> None:
-        self.tools = {name: Tool(name, self._tool) for name in tools}
         self._send = send
         self._outbox = outbox
-        self._recursive = recursive
-        self._window = window
+        self.set_up(recursive=recursive, window=window, tools=tools)
         self._ids = itertools.count()
         self._pending: Dict[int, _Pending] = {}
         self._process = os.getpid()
         self.cell: Optional[str] = None
+
+    def set_up(self, *, recursive: bool, window: int, tools: Sequence[str]) -> None:
+        """Serve another question, by whatever name the model's code has kept of these functions."""
+        self.tools = {name: Tool(name, self._tool) for name in tools}
+        self._recursive = recursive
+        self._window = window
 
     def reply(self, frame: Frame) -> None:
         """Take one item's reply; its caller may be gone."""

@@ -20,7 +20,7 @@ notebook to guest
     setup   recursive, window, outbox,     characters that one sub-call takes; where contexts of sub-RLMs go;
             tools                          names of the user's functions
     bind    name, path, format             one variable; format "kept": as in the question before
-    question                               another question of a session; fields as setup
+    question                               another question of a session; recursive, window, tools as in setup
     list                                   tell the variables
     pull    of, name, path                 write a variable to this file, for the notebook
     reply   id, index, text, error         one item's result; exactly one of the two is set

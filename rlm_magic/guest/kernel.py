@@ -172,7 +172,7 @@ class Guest:
         elif frame["type"] == "bind":
             self._link.send({"type": "bound", "name": frame["name"], **self._bind(frame)})
         elif frame["type"] == "setup":
-            self._calls = self._new_calls(frame)
+            self._calls = Calls(self._link.send, Outbox(frame["outbox"]), **_options(frame))
             self._session.use(self._calls)
             # from here on nothing is written to the start-up log, which would have no limit
             self._kernel.descriptors = Descriptors(self._session.stream.write)
@@ -184,18 +184,15 @@ class Guest:
             self._between_questions(frame)
 
     def _between_questions(self, frame: Frame) -> None:
-        if frame["type"] == "question":
-            self._calls = self._new_calls(frame)
-            self._session.ask_anew(self._calls)
+        if frame["type"] == "question" and self._calls is not None:
+            self._session.ask_anew()
+            self._calls.set_up(**_options(frame))
+            self._session.use(self._calls)
             self._link.send({"type": "asked"})
         elif frame["type"] == "list":
             self._link.send({"type": "listed", "variables": self._session.variables()})
         elif frame["type"] == "pull":  # what a value of the model's does then must not hold up the reading thread
             threading.Thread(target=self._pull, args=(frame,), daemon=True).start()
-
-    def _new_calls(self, frame: Frame) -> Calls:
-        options = {name: frame[name] for name in ("recursive", "window", "tools")}
-        return Calls(self._link.send, Outbox(frame["outbox"]), **options)
 
     def _pull(self, frame: Frame) -> None:
         answer: Frame = {"type": "pulled", "of": frame["of"]}
@@ -220,6 +217,10 @@ class Guest:
         except BaseException as error:  # whatever unpickling runs
             return {"error": f"{type(error).__name__}: {error}"[:1000], "missing": None}
         return {"error": None, "missing": None}
+
+
+def _options(frame: Frame) -> Dict[str, Any]:
+    return {name: frame[name] for name in ("recursive", "window", "tools")}
 
 
 def serve(argv: List[str], descriptor: int, plan: Optional[confine.Plan]) -> None:

@@ -57,7 +57,7 @@ class Session:
         self._names[name] = value
         self._before.pop(name, None)  # it must not take memory twice
 
-    def ask_anew(self, calls: Calls) -> None:
+    def ask_anew(self) -> None:
         """Another question: its answer, outputs and context begin anew, variables stay."""
         for tool in self._calls.tools if self._calls is not None else ():
             self._hidden.pop(tool, None)
@@ -67,7 +67,6 @@ class Session:
         self._answer = {"content": "", "ready": False}
         self._history = []
         self._before, self._bound = self._bound, {}
-        self.use(calls)
 
     def keep(self, name: str) -> None:
         """Bind a variable to what it was bound to in the question before."""

@@ -138,8 +138,7 @@ class Kernel:
         Raises:
             Dead: it died.
         """
-        options = {"recursive": recursive, "window": window, "tools": list(tools)}
-        await self.request("question", "asked", outbox=str(self.place.outbox), **options)
+        await self.request("question", "asked", recursive=recursive, window=window, tools=list(tools))
 
     async def request(self, kind: str, answer: str, **fields: Any) -> Frame:
         """Send a frame that the guest answers with one of another kind, and with the same ``of`` if it has one.

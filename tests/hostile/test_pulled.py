@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import io
 import json
 import os
 import pickle
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy
 import pandas
+import polars
 import pyarrow
 import pyarrow.ipc
 import pytest
@@ -21,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlm_magic.engine.errors import InputError
-from rlm_magic.guest.exports import export
+from rlm_magic.guest.exports import NotExportable, export
 from rlm_magic.subkernel import pulls
 from rlm_magic.subkernel.pulls import pulled
 
@@ -299,3 +302,74 @@ def test_what_is_not_forged_arrives(value: Any, tmp_path: Path) -> None:
     fields = export(value, str(tmp_path / "value"))
     found = pulled(tmp_path / "value", fields)
     assert numpy.array_equal(found, value) if isinstance(value, numpy.ndarray) else found == value
+
+
+def test_a_library_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = export(polars.DataFrame({"a": [1]}), str(tmp_path / "value"))
+    for name in ("polars", "pyarrow"):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, name, None)
+            with pytest.raises(InputError, match=f"needs {name} here, which is not installed: .*list of dicts"):
+                pulled(tmp_path / "value", fields)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(NotExportable, match="needs pyarrow in the subkernel's Python"):
+        export(pandas.DataFrame({"a": [1]}), str(tmp_path / "other"))
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (object(), "turned into text"),
+        ([{"a": Runs()}], "Runs was turned into text"),
+        (numpy.array([Runs()], dtype=object), "array of object"),
+        (pandas.DataFrame({"a": [1, "x"]}), "column 'a'"),
+        (pandas.period_range("2020", periods=2).to_series(), "extension<pandas.period"),
+        (pandas.DataFrame([range(20_000)]), "20,000 columns"),
+        (10**5_000, "hexadecimal"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_has_no_form_is_refused_below(value: Any, why: str, tmp_path: Path) -> None:
+    with pytest.raises(NotExportable, match=why):
+        export(value, str(tmp_path / "value"))
+
+
+def frames() -> dict[str, Any]:
+    day = datetime.date(2020, 1, 1)
+    frame = pandas.DataFrame(
+        {
+            "n": [1, 2, None],
+            "s": ["x", None, "z"],
+            "c": pandas.Categorical(["a", "b", "a"]),
+            "t": pandas.date_range("2020", periods=3, tz="Europe/Berlin"),
+            "o": [{"a": 1}, None, {"a": 2}],
+            "i": pandas.array([1, None, 3], dtype="Int64"),
+            "b": pandas.array([True, None, False], dtype="boolean"),
+            "d": [day] * 3,
+        }
+    )
+    columns = pandas.MultiIndex.from_tuples([("a", "x"), ("b", "y")])
+    return {
+        "plain": frame,
+        "an index": frame.set_index("s"),
+        "two of them": frame.set_index(["c", "n"]),
+        "columns twice": pandas.DataFrame([[1, 2]], columns=["q", "q"]),
+        "columns of two levels": pandas.DataFrame([[1, 2], [3, 4]], columns=columns),
+        "numbers for columns": pandas.DataFrame({0: [1], 5: ["x"]}),
+        "a series": frame.groupby("c", observed=True)["n"].sum(),
+        "polars": polars.DataFrame({"s": ["x", None], "l": [[1], [2, 3]], "d": [day, None]}),
+        "polars' series": polars.Series("n", [1.5, None]),
+        "arrow": pyarrow.table({"a": [1], "s": ["x"]}),
+        "a batch": pyarrow.record_batch({"a": [1, None]}),
+    }
+
+
+@pytest.mark.parametrize("name", frames())
+def test_a_table_arrives_as_it_was(name: str, tmp_path: Path) -> None:
+    table = frames()[name]
+    found = pulled(tmp_path / "value", export(table, str(tmp_path / "value")))
+    assert type(found) is type(table)
+    if isinstance(table, pandas.DataFrame):
+        pandas.testing.assert_frame_equal(found, table, check_freq=False)
+    else:
+        assert found.equals(table)

@@ -124,6 +124,11 @@ def test_a_tool_is_gone_when_it_is_not_named_again(kept: Kept) -> None:
     assert kept.names() == []
 
 
+def test_functions_that_the_code_has_kept_serve_the_next_question(kept: Kept) -> None:
+    kept.last("ask = llm_query; print(ask('one'))")
+    assert kept.last("print(llm_query('two'), ask('three'))") == "TWO THREE"
+
+
 def test_a_death_between_two_questions_is_told_and_a_fresh_session_answers(kept: Kept, tmp_path: Path) -> None:
     kept.ask("mine = 1")
     kept.do(die)
