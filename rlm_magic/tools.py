@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -17,6 +18,8 @@ MOST = 20
 SIGNATURE_CHARS = 200
 DOC_CHARS = 250
 ERROR_CHARS = 1_000
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # another one in each process, and so another prompt
 
 Function: TypeAlias = Callable[..., Any]
 
@@ -76,7 +79,8 @@ def card(name: str, function: Function) -> str:
     """What a model reads of a function, on one line: its signature, and its docstring's first paragraph."""
     doc = (inspect.getdoc(getattr(function, "func", function)) or "").partition("\n\n")[0]
     about = _cut(doc, DOC_CHARS)
-    return redact(f"`{name}{_shown(_signature(function))}`" + (f": {about}" if about else ""))
+    text = f"`{name}{_shown(_signature(function))}`" + (f": {about}" if about else "")
+    return redact(_ADDRESS.sub("", text))
 
 
 def named(functions: Sequence[Function]) -> dict[str, Function]:

@@ -63,8 +63,8 @@ class Job:
         Raises:
             KeyboardInterrupt: Ctrl-C came meanwhile.
         """
-        self._begun = True
-        if threading.get_ident() != _main_thread():
+        handlers = (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGURG))
+        if threading.get_ident() != _main_thread() or None in handlers:  # None: of C code, which cannot be put back
             self._call()
             return
         ctrl_c = signal.signal(signal.SIGINT, self._on_ctrl_c)
@@ -80,6 +80,7 @@ class Job:
 
     def _call(self) -> None:
         """Nothing is called between the end of the work and ``_inside = False``, after which no signal raises here."""
+        self._begun = True
         try:
             self._inside = True
             if self._unwanted:

@@ -27,6 +27,7 @@ from rlm_magic.background import engine
 from rlm_magic.handle import Handle
 from rlm_magic.magic import RunEnded
 from rlm_magic.testing import ScriptedModel
+from rlm_magic.tools import card
 from rlm_magic.trace import Runs
 from rlm_magic.workplace import Workplace
 from tests.server import OpenAIServer, Request, route
@@ -117,6 +118,7 @@ def test_what_a_tool_may_return() -> None:
 
 
 SECRET = "sk-abcdefgh12345678"
+LOCK = threading.Lock()
 
 
 def explode() -> None:
@@ -261,7 +263,7 @@ def test_no_limit_reaches_what_runs_after_a_tool() -> None:
         while not call.done():
             workplace.wait(0.0005)
         error = call.exception()
-        assert str(error) == "did not return within 0.002 seconds and was interrupted" if error else call.result()
+        assert isinstance(error, TimeoutError) if error else call.result() == "in time"
 
 
 def test_a_tool_may_ask_a_question_of_its_own() -> None:
@@ -337,6 +339,23 @@ def test_tools_of_rlm_need_names_of_their_own() -> None:
     many: list[Any] = [type(f"T{number}", (), {}) for number in range(21)]
     with pytest.raises(ValueError, match="21 tools are more than"):
         RLM(ScriptedModel(), tools=many).completion("q")
+
+
+def test_what_a_model_reads_of_a_function_is_short_and_the_same_in_every_process() -> None:
+    def find(key: Gone, token: str = SECRET, *, lock: Any = LOCK) -> None:  # type: ignore[name-defined]  # noqa: F821
+        """Find   it,
+        \x1b[2J or not.
+
+        Then more."""
+
+    def long() -> None: ...
+
+    long.__doc__ = "x" * 1_000
+    assert card("find", find) == (
+        "`find(key: 'Gone', token: 'str' = '[redacted]', *, lock: 'Any' = <unlocked _thread.lock object>) -> 'None'`: "
+        "Find it, [2J or not."
+    )
+    assert len(card("long", long)) < 300
 
 
 def test_builtins_and_lambdas_work(shell: InteractiveShell, server: OpenAIServer) -> None:
