@@ -5,6 +5,7 @@ import { wide } from "../demo/synthetic";
 import { concurrency } from "../src/view/concurrency";
 import { splitAtCut } from "../src/view/cut";
 import { count, dollars, duration, statusOf, sumOfCosts } from "../src/view/format";
+import { tabsOf } from "../src/view/inspect/tabs";
 import { compareMessages } from "../src/view/prompts";
 import { frameDocument, imageSource, pick } from "../src/view/rich";
 import { Tree, type TreeNode } from "../src/view/tree";
@@ -112,5 +113,31 @@ describe("the shape of a run", () => {
     const lanes = concurrency(tree, tree.time, 50);
     expect(Math.max(...(lanes[1] ?? []))).toBeGreaterThan(25);
     expect(lanes[0]?.[0]).toBe(1);
+  });
+});
+
+describe("a reply that was kept from another run", () => {
+  const tree = Tree.empty();
+  tree.apply({
+    seq: 0,
+    t: 0,
+    type: "open",
+    node: "0",
+    data: { kind: "run", parent: null, depth: 0, label: "q" },
+  });
+  tree.apply({
+    seq: 1,
+    t: 0,
+    type: "open",
+    node: "0.1",
+    data: { kind: "llm", parent: "0", depth: 1, label: "x" },
+  });
+  const saved = { input: 1200, output: 30, cached: 0, reasoning: 0, cost: 0.02 };
+  tree.apply({ seq: 2, t: 0, type: "patch", node: "0.1", data: { cached: true, saved } });
+  tree.apply({ seq: 3, t: 0, type: "close", node: "0.1", data: { status: "ok" } });
+
+  it("is no call of this run, and still shows what it saved", () => {
+    expect(tree.get("0")?.sums.calls).toBe(0);
+    expect(tabsOf(tree.get("0.1") as TreeNode).map(({ name }) => name)).toContain("Usage");
   });
 });

@@ -1,6 +1,6 @@
 /** Tokens and money: the node's own call and the sum of all below it; retries with their reasons. */
 
-import { dollars, sumOfCosts, UNKNOWN } from "../format";
+import { count, dollars, sumOfCosts, UNKNOWN } from "../format";
 import type { Usage as UsageField } from "../protocol";
 import type { TreeNode } from "../tree";
 import type { Shown } from "./tabs";
@@ -13,11 +13,18 @@ export function Usage({ node }: Shown) {
       <dl class="rlm-facts">
         <Fact name="model" value={model} />
         <Fact name="finish" value={finish} />
-        {cached === true && <Fact name="reply" value="from the record, not paid again" />}
+        {cached === true && <Fact name="reply" value={`was known, not paid again${savings(node)}`} />}
       </dl>
       {Array.isArray(retries) && retries.length > 0 && <Retries retries={retries} />}
     </>
   );
+}
+
+function savings({ fields }: TreeNode): string {
+  const saved = fields.saved as Partial<UsageField> | undefined;
+  if (!saved) return "";
+  const tokens = `${count(saved.input ?? 0)}→${count(saved.output ?? 0)} tokens`;
+  return `: saved ${tokens}, ${typeof saved.cost === "number" ? dollars(saved.cost) : UNKNOWN}`;
 }
 
 function Figures({ node }: { node: TreeNode }) {

@@ -37,7 +37,11 @@ const TABS: (Tab & { on: (node: TreeNode) => boolean })[] = [
   { name: "Prompt", Show: Prompt, on: has("prompt") },
   { name: "Variables", Show: Variables, on: (node) => isRun(node) || has("changes")(node) },
   { name: "Calls", Show: Calls, on: ({ kind, children }) => children.length > 0 && kind !== "run" },
-  { name: "Usage", Show: Usage, on: ({ sums }) => sums.calls > 0 || sums.running > 0 },
+  {
+    name: "Usage",
+    Show: Usage,
+    on: ({ sums, fields }) => sums.calls > 0 || sums.running > 0 || fields.cached === true,
+  },
   { name: "Raw", Show: Raw, on: () => true },
 ];
 

@@ -50,7 +50,7 @@ function Figures({ view, root }: { view: ViewState; root: TreeNode }) {
       <span class="rlm-figure" title="turns of the root model, and their limit">
         {`T${turnsOf(tree, root)}${typeof limits.turns === "number" ? `/${limits.turns}` : ""}`}
       </span>
-      <Calls sums={sums} alive={alive} />
+      <Calls sums={sums} cached={root.fields.cached_calls} alive={alive} />
       <span class="rlm-figure" title="tokens sent and received, all calls">
         {`${count(sums.input)}→${count(sums.output)} tok`}
       </span>
@@ -90,14 +90,17 @@ function withCut(sums: Sums, { run, step }: ViewState): Sums {
 const turnsOf = (tree: Tree, root: TreeNode): number =>
   root.children.filter((id) => tree.get(id)?.kind === "turn").length;
 
-function Calls({ sums, alive }: { sums: Sums; alive: boolean }) {
+function Calls({ sums, cached, alive }: { sums: Sums; cached: unknown; alive: boolean }) {
   const { calls, running, failed } = sums;
   return (
-    <span class="rlm-figure" title="model calls: done, running (or interrupted), failed">
+    <span class="rlm-figure" title="model calls: done, running (or interrupted), failed, known before">
       {"calls "}
       <span class="rlm-is-ok">{`${calls.toLocaleString("en-US")}✓`}</span>
       {running > 0 && <span class="rlm-is-running">{` ${running}${alive ? "◐" : "?"}`}</span>}
       {failed > 0 && <span class="rlm-is-error">{` ${failed}✕`}</span>}
+      {typeof cached === "number" && (
+        <span class="rlm-muted">{` ${cached.toLocaleString("en-US")} cached`}</span>
+      )}
     </span>
   );
 }
