@@ -149,6 +149,7 @@ class RLMMagic(Options):
             self._namespace.pop(args.out, None)
             screen = screen_of(self.shell, run, live=live, step=step)
             if bg:
+                print(run.notice, end="\n" if run.notice else "", file=sys.stderr)
                 run.hand_over()
                 return Handle(run, screen, self.shell, lambda result: self._bind(result, args.out))
             result = screen.watch()

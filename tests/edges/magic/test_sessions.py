@@ -164,6 +164,9 @@ def test_a_dead_session_is_told_to_both(
     assert "session 's' is fresh" in told
     assert "SIGKILL" in told
     assert "mine" not in last_prompt(server).partition("still there")[2]
+    kill("s")
+    assert ask("FINAL(context)", "--bg").result().answer == "text"
+    assert "session 's' is fresh" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
