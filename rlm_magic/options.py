@@ -84,7 +84,7 @@ ARGUMENTS = (
     argument("--tokens", type=int, help="tokens of the whole tree"),
     argument("--cost", type=float, help="US dollars of the whole tree"),
     argument("--timeout", type=float, metavar="SECONDS", help="of the whole run"),
-    argument("--cell-timeout", type=float, metavar="SECONDS", help="of one cell, without waits for sub-calls; and of a tool"),
+    argument("--cell-timeout", type=float, metavar="SECONDS", help="of one cell, waits left out; of a tool's call"),
     argument("--concurrency", type=int, help="model requests in flight at once"),
     argument("--memory", type=int, metavar="BYTES", help="of a subkernel, beyond the bound values"),
     argument("--sandbox", choices=SANDBOXES, help="how the model's code is confined"),
