@@ -29,8 +29,7 @@ class Limits:
         tokens: input and output together; None: no limit.
         cost: US dollars; None: no limit.
         seconds: wall time of the run.
-        cell_seconds: wall time of one cell without its waits for sub-calls, or CPU time of its main thread. Also wall
-            time of one call of a tool.
+        cell_seconds: wall time of one cell but for its waits, or CPU time of its main thread; wall time of a tool's call.
         concurrency: model requests in flight at once.
         memory: bytes of private memory of one subkernel beyond the bound values.
 
