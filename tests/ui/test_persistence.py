@@ -156,26 +156,28 @@ def test_a_kernel_that_dies_in_mid_run_leaves_the_tree_and_says_so(page: Any, la
 
 
 def test_a_connection_that_drops_says_so_and_comes_back(page: Any, lab: Any) -> None:
-    sockets: list[Any] = []
+    ends: list[Any] = []
     down = False
 
     def connect(socket: Any) -> None:
-        sockets.append(socket)
+        ends.append(socket)
         if down:
             socket.close()
         else:
-            socket.connect_to_server()
+            ends.append(socket.connect_to_server())
 
     page.route_web_socket("**/channels*", connect)
+    silence = page.get_by_text("The kernel has said nothing for some seconds")
     with OpenAIServer(route({"root": looking})) as server:
         start_looking(page, lab, server, "dropped.ipynb")
         down = True
-        sockets[-1].close()
-        page.get_by_text("The kernel has said nothing for some seconds").wait_for()
-        before = len(server.requests)
+        for end in ends[-2:]:
+            end.close()
+        silence.wait_for()
+        missed = len(server.requests)
         down = False
-        page.get_by_text("The kernel has said nothing for some seconds").wait_for(state="hidden")
-        page.get_by_role("treeitem").filter(has_text=f"look {before}").first.wait_for()
+        silence.wait_for(state="hidden")
+        page.get_by_role("treeitem").filter(has_text=f"look {missed}").first.wait_for()
         Person(page).press("Stop")
         page.get_by_text("RunEnded").first.wait_for()
     assert Trace(lab).result.status == "stopped"
