@@ -283,15 +283,38 @@ def test_a_body_that_is_not_there_says_so(view: Open) -> None:
     assert "import re" in page.get_by_role("tabpanel").inner_text(), "the beginning is in the record"
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("run", ["story", "waiting", "truncated"])
-def test_nothing_stands_in_the_way_of_access(view: Open, theme: str, run: str) -> None:
-    page = view(run)
+def in_theme(page: Any, theme: str) -> Any:
     page.add_style_tag(path=THEMES / f"theme-{theme}-extension" / "index.css")
-    page.get_by_role("treeitem").last.click()
     page.add_script_tag(path=AXE)
+    return page
+
+
+def barriers(page: Any) -> list[tuple[str, list[str]]]:
+    """What axe finds, with the elements."""
     found = page.evaluate("axe.run('main', {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})")["violations"]
-    assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found] == []
+    return [(v["id"], [n["html"] for n in v["nodes"]]) for v in found]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("run", ["story", "waiting", "live", "truncated"])
+def test_nothing_stands_in_the_way_of_access(view: Open, theme: str, run: str) -> None:
+    page = in_theme(view(run), theme)
+    page.get_by_role("treeitem").last.click()
+    assert barriers(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_code_and_differences_can_be_read_in_every_colour(view: Open, theme: str) -> None:
+    page = in_theme(view("story"), theme)
+    row(page, "0.1.1").click()
+    page.get_by_role("tab", name="Code").click()
+    page.locator(".rlm-py-keyword").first.wait_for()
+    assert barriers(page) == []
+    row(page, "0.3").click()
+    page.get_by_role("tab", name="Prompt").click()
+    page.get_by_role("button", name="diff").click()
+    page.locator("ins").wait_for()
+    assert barriers(page) == []
 
 
 SCROLL = """async step => {
