@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +15,14 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from rlm_magic import RLM, Limits
+from rlm_magic.cache import contents
 from rlm_magic.engine.errors import InputError
 from rlm_magic.magic import RunEnded
 from rlm_magic.result import Result
+from rlm_magic.testing import ScriptedModel
 from rlm_magic.view import status_line
 from tests.edges.conftest import shell  # noqa: F401
-from tests.server import OpenAIServer, Request, error
+from tests.server import OpenAIServer, Reply, Request, error
 
 DOCS = "one two three"
 BATCH = "```repl\nparts = llm_query_batched(docs.split() * 2)\nprint(len(parts))\n```"
@@ -71,11 +76,11 @@ def test_the_second_run_asks_nothing_and_answers_the_same(ask: Callable[..., Res
 @pytest.mark.parametrize(
     "change",
     [
-        {"query": "What now?"},
-        {"docs": "one two four"},
         {"model_options": {"temperature": 0.5}},
-        {"limits": Limits(turns=7)},
-        {"cache": "off"},
+        pytest.param({"query": "What now?"}, marks=pytest.mark.slow),
+        pytest.param({"docs": "one two four"}, marks=pytest.mark.slow),
+        pytest.param({"limits": Limits(turns=7)}, marks=pytest.mark.slow),
+        pytest.param({"cache": "off"}, marks=pytest.mark.slow),
     ],
 )
 def test_what_a_reply_depends_on_is_asked_anew(
@@ -139,6 +144,7 @@ def test_a_cassette_takes_what_is_new(ask: Callable[..., Result], server: OpenAI
     assert cassette.read_bytes().count(b"\n") == kept.count(b"\n") + 2
 
 
+@pytest.mark.slow
 def test_a_damaged_cache_costs_replies_and_is_said(
     ask: Callable[..., Result], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -179,6 +185,46 @@ def test_a_run_that_a_limit_ended_is_resumed_with_what_is_kept(
     assert [request.model for request in server.requests[before:]] == ["root"]
 
 
+PROGRAM = """
+import sys
+from rlm_magic import RLM
+rlm = RLM("openai/root", "openai/sub", api_base=sys.argv[1], api_key="none", cache="on")
+rlm.completion("What?", variables={"docs": sys.argv[2]})
+"""
+
+
+@pytest.mark.slow
+def test_what_a_killed_run_was_told_is_known_to_the_next(
+    ask: Callable[..., Result], server: OpenAIServer, tmp_path: Path
+) -> None:
+    numbered, hanging = Numbered(), True
+
+    def script(request: Request) -> Any:
+        return Reply(hang=True) if hanging and request.prompt == "three" else numbered(request)
+
+    database = tmp_path / "data" / "rlm_magic" / "replies.sqlite"
+    with OpenAIServer(script) as other:
+        with subprocess.Popen([sys.executable, "-c", PROGRAM, other.url, DOCS]) as process:
+            other.wait(lambda s: len(s.requests) == 7 and s.in_flight == 2, seconds=60)
+            while contents(database).replies < 5:
+                time.sleep(0.01)
+            process.kill()
+        hanging = False
+        assert ask(api_base=other.url).status == "answered"
+        assert [request.prompt for request in other.requests[7:9]] == ["three", "three"]
+        assert len(other.requests) == 10
+
+
+def test_models_that_are_objects_are_kept_by_name(ask: Callable[..., Result]) -> None:
+    replies = ["```repl\nFINAL(llm_query('x'))\n```", "first"]
+    first = RLM(ScriptedModel(replies, name="mine"), cache="on").completion("What?")
+    again = RLM(ScriptedModel([], name="mine"), cache="on").completion("What?")
+    replayed = RLM(ScriptedModel([], name="mine"), cache="replay").completion("What?")
+    assert first.answer == again.answer == replayed.answer == "first"
+    assert RLM(ScriptedModel(["other"], name="yours"), cache="on").completion("What?").answer != "first"
+
+
+@pytest.mark.slow
 def test_two_notebooks_at_once_share_a_cache(ask: Callable[..., Result], server: OpenAIServer) -> None:
     """Each asks questions of its own, and then all of both: nothing is mixed up, nothing is asked twice."""
     answers: dict[str, object] = {}

@@ -106,34 +106,36 @@ def test_a_line_that_was_cut_is_left_out_and_said(path: Path, left: int) -> None
     assert replayed(path).notice == ""
 
 
+REFUSED: list[tuple[bytes, str]] = [
+    (b"hello\n", '{} is not a cassette: its first line is not {{"cassette": 1}}'),
+    (b'{"cells": []}\n', "{} is not a cassette"),
+    (b"[]\n", "{} is not a cassette"),
+    (b'{"cassette": 9}\n', "the cassette {} was made by a newer rlm_magic (format 9): update rlm_magic"),
+    (b'{"cassette": 1}\n{"key": "k"}\n', "line 2 of the cassette {} cannot be read: put the file back as it was"),
+    (b'{"cassette": 1}\n\xff\n', "line 2 of the cassette {} cannot be read"),
+]
+
+
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "replay", "message"),
     [
-        (None, "there is no cassette {}: --cache on records one"),
-        (b"", '{} is not a cassette: its first line is not {{"cassette": 1}}'),
-        (b"hello\n", "{} is not a cassette"),
-        (b'{"cells": []}\n', '{} is not a cassette: its first line is not {{"cassette": 1}}'),
-        (b"[]\n", "{} is not a cassette"),
-        (b'{"cassette": 9}\n', "the cassette {} was made by a newer rlm_magic (format 9): update rlm_magic"),
-        (b'{"cassette": 1}\n{"key": "k"}\n', "line 2 of the cassette {} cannot be read: put the file back as it was"),
-        (b'{"cassette": 1}\n\xff\n', "line 2 of the cassette {} cannot be read"),
+        (b"", True, "{} is not a cassette"),
+        *((content, replay, message) for content, message in REFUSED for replay in (True, False)),
     ],
 )
-@pytest.mark.parametrize("replay", [True, False])
-def test_what_is_no_cassette_is_refused_in_one_line(
-    path: Path, content: bytes | None, message: str, replay: bool
-) -> None:
-    if content is None and not replay:
-        pytest.skip("it is made")
-    if content is not None:
-        path.write_bytes(content)
-    if content == b"" and not replay:
-        pytest.skip("an empty file becomes one")
+def test_what_is_no_cassette_is_refused_in_one_line(path: Path, content: bytes, replay: bool, message: str) -> None:
+    path.write_bytes(content)
     with pytest.raises(InputError) as caught:
         Cassette(path, str, replay=replay)
     assert message.format(path) in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert content is None or path.read_bytes() == content
+    assert path.read_bytes() == content
+
+
+def test_a_cassette_that_is_not_there_is_recorded_first(path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no cassette .*: --cache on records one"):
+        replayed(path)
+    assert not path.exists()
 
 
 def test_a_file_that_is_no_cassette_is_not_cut(path: Path) -> None:

@@ -87,6 +87,7 @@ def test_a_lesson_is_recorded_once_and_opened_without_a_key(tmp_path: Path) -> N
     assert "(recorded reply)" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_pupil_with_other_data_reads_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "tickets.txt").write_text("a\nb")
