@@ -29,7 +29,7 @@ class Limits:
         tokens: input and output together; None: no limit.
         cost: US dollars; None: no limit.
         seconds: wall time of the run.
-        cell_seconds: wall time of one cell but for its waits, or CPU time of its main thread; wall time of a tool's call.
+        cell_seconds: wall time of one cell but for its waits, or CPU time of its main thread; of a tool's call.
         concurrency: model requests in flight at once.
         memory: bytes of private memory of one subkernel beyond the bound values.
 
