@@ -478,7 +478,9 @@ def test_a_tool_that_fails_raises(open_with_tools: OpenSandbox) -> None:
 def test_a_tool_takes_what_json_can_hold_whole(open_with_tools: OpenSandbox) -> None:
     code = "def tell(*args):\n    try: tool(*args)\n    except SubCallError as error: print(error)\n"
     result = last(open_with_tools, f"{code}tell(object())\ntell('x' * 1_000_000)", handle=telling)
-    assert "tool cannot be called with this: JSON cannot hold all of it (a object was turned into text)" in result.output
+    assert (
+        "tool cannot be called with this: JSON cannot hold all of it (a object was turned into text)" in result.output
+    )
     assert "it has 1,000,028 bytes as JSON; at most 1,000,000 are handed over" in result.output
 
 

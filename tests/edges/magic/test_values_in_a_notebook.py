@@ -122,5 +122,8 @@ def test_the_offline_policy_answers_about_a_text_a_list_and_a_file(
     made = "import pathlib\nfile = pathlib.Path('access.log')\ntext = file.read_text()\nlines = text.splitlines()"
     cells = [made]
     for name in ("text", "lines", "file"):
-        cells += [f"%%rlm {name} -o out\nHow many requests were answered with status 404?", "assert str(out) == '30', out"]
+        cells += [
+            f"%%rlm {name} -o out\nHow many requests were answered with status 404?",
+            "assert str(out) == '30', out",
+        ]
     execute(cells, tmp_path, monkeypatch)
