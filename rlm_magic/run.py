@@ -260,6 +260,7 @@ class Run:
         except asyncio.CancelledError:
             pass
         finally:
+            self._cancelled = True  # a stop comes too late now: it would cut off the closing of the record
             try:
                 await self._journal.close()
             finally:

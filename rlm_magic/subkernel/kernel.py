@@ -18,6 +18,7 @@ from ..engine.ports import Handle
 from ..guest.frames import Frame, FrameError
 from .cell import Cell
 from .channel import Channel
+from .ending import to_the_end
 from .environment import environment
 from .manager import manager
 from .provisioner import SubkernelProvisioner
@@ -231,7 +232,7 @@ class Kernel:
     async def close(self) -> None:
         """End it with everything that it started, and have its directory removed."""
         self.kill()
-        await self._exits.aclose()
+        await to_the_end(self._exits.aclose())
 
     async def _reap(self) -> None:
         self.kill()

@@ -16,6 +16,7 @@ from ..engine.types import CellError, CellResult, Change, Variable
 from . import inspection
 from .bindings import Bindings
 from .cell import Cell
+from .ending import to_the_end
 from .kernel import Dead, Kernel
 from .rundir import run_directory
 from .tiers import TIERS, Room, Tier
@@ -159,8 +160,11 @@ class Subkernel:
             self._kernel.kill()
 
     async def close(self) -> None:
-        """End every process of it and remove their files."""
+        """End every process of it and have their files removed."""
         self.kill()
+        await to_the_end(self._close())
+
+    async def _close(self) -> None:
         if self._renewing is not None:
             self._renewing.cancel()
             await asyncio.wait({self._renewing})

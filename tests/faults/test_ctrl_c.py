@@ -24,7 +24,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from rlm_magic.engine.tree import Tree
 from rlm_magic.magic import RunEnded
 from rlm_magic.run import live
-from rlm_magic.trace import read_events
+from rlm_magic.trace import FileJournal, read_events
 from tests.edges.conftest import shell  # noqa: F401
 from tests.server import OpenAIServer, Reply, Request
 
@@ -142,6 +142,22 @@ def test_ctrl_c_before_the_run_has_begun_is_one_line(shell: InteractiveShell) ->
         assert isinstance(ended, RunEnded)
         assert ended._render_traceback_() == ["RunEnded: stopped by the user; %rlm runs lists what was begun"]
         assert (server.requests, live) == ([], {})
+
+
+def test_a_stop_while_the_record_is_being_closed_comes_too_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = FileJournal.close
+
+    async def stopped(journal: FileJournal) -> None:
+        run.stop()
+        await close(journal)
+
+    monkeypatch.setattr(FileJournal, "close", stopped)
+    with OpenAIServer(program.script) as server:
+        run = program.start(server.url, str(tmp_path))
+        assert str(run.wait()) == program.ANSWER
+    check_records(tmp_path)
 
 
 @pytest.mark.timeout(300)

@@ -139,9 +139,11 @@ def test_a_run_ends_while_its_files_are_being_removed(tmp_path: Path, held: thre
     with OpenAIServer(lambda request: f"```repl\n{code}\n```") as server:
         work = Path(str(ask(server, tmp_path, Limits(), "a text").answer))
     assert len(list(work.iterdir())) >= 100
-    assert run_directory.place().work.is_dir()
+    another = run_directory.place()
     held.set()
     wait_until_gone(work.parent)
+    another.remove()
+    wait_until_gone(another.directory)
 
 
 def test_a_session_starts_while_those_of_a_killed_notebook_are_being_swept(

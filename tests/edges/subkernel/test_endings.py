@@ -204,6 +204,22 @@ def test_a_start_that_is_cut_off_leaves_nothing() -> None:
     assert set(psutil.Process().children()) <= before
 
 
+def test_an_end_that_is_cut_off_leaves_nothing_either() -> None:
+    async def cut_off(steps: int) -> None:
+        opening = Subkernels()("0", recursive=False, window=WINDOW)
+        await (await opening.__aenter__()).bind([])
+        end = asyncio.create_task(opening.__aexit__(None, None, None))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        end.cancel()
+        await asyncio.gather(end, return_exceptions=True)
+
+    before = set(psutil.Process().children())
+    for steps in range(1, 31, 3):
+        asyncio.run(cut_off(steps))
+        assert set(psutil.Process().children()) <= before
+
+
 def test_what_a_dead_session_left_running_is_killed() -> None:
     with opened() as session:
         pid = number(session, "import subprocess; p = subprocess.Popen(['sleep', '600']); print(p.pid)")
