@@ -17,7 +17,8 @@ One event is one JSON object ``{v, run, seq, t, type, node, data}``:
     kind    its children             fields beside label
     run     turn, answer             query, variables, models, limits, confinement, versions, hash_seed;
                                      outcome, answer, answer_json (the answer's text is JSON), reason; resumed (id of an
-                                     earlier run), cached_calls (replies kept from others); session (its name), question (its number there, from 1)
+                                     earlier run), cached_calls (replies kept from others); session (its name),
+                                     question (its number there, from 1)
     rlm     turn, answer             as run; prompt, request
     turn    exec                     number; and as llm
     exec    llm, batch, rlm, tool    code, code_proposed, output, output_chars, shown_chars, error,

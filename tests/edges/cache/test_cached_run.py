@@ -70,6 +70,8 @@ def test_the_second_run_asks_nothing_and_answers_the_same(ask: Callable[..., Res
     assert second.answer == first.answer
     assert len(set(str(first.answer).split("/"))) == 6
     assert (second.cost, second.usage.tokens) == (0, 0)
+    assert second.nodes[0].fields["hash_seed"] == "0"
+    assert second.nodes[0].fields["options"]["cache"] == "on"
     assert "0 calls, 8 cached" in status_line(second.tree)
 
 
