@@ -93,7 +93,8 @@ def _passing(error: Exception, asked: Asked, now: float) -> Failure | None:
     line = f"{status}: {describe(error)}"
     if isinstance(error, TimeoutError) or status in _TIMEOUTS:
         line = line if answered else f"no reply within {asked.timeout:g} s"
-        return Failure(asked.error(line, status), line, TIMEOUT_ATTEMPTS)
+        # A server of one's own does not refuse what is too much for it: it lets it wait.
+        return Failure(asked.error(line, status), line, TIMEOUT_ATTEMPTS, overloaded=route.local)
     if answered and status in _PASSING:
         wait = retry_after(_headers(error), now)
         return Failure(asked.error(line, status), line, ATTEMPTS, status in _OVERLOADED, wait)

@@ -9,9 +9,15 @@ import threading
 import pytest
 
 from rlm_magic.engine.types import Message
+from rlm_magic.models.failures import Asked, classify
+from rlm_magic.models.library import litellm
+from rlm_magic.models.listing import Listing
+from rlm_magic.models.route import find_route
 from tests.server import OpenAIServer, Reply, rate_limited, sequence
 
 from .helpers import build, run
+
+LOCAL = "http://127.0.0.1:9/v1"
 
 
 async def many(model, count):
@@ -115,6 +121,13 @@ def test_models_of_one_server_share_its_limit(serve):
 
     run(watch())
     assert server.requests[0].model != server.requests[4].model or len(server.requests) == 20
+
+
+@pytest.mark.parametrize(("address", "overloaded"), [(LOCAL, True), ("https://api.example.com/v1", False)])
+def test_silence_of_a_local_server_means_that_it_gets_too_much_at_once(address, overloaded):
+    route = find_route(litellm(), "openai/served", address, "a-key", None)
+    asked = Asked(route, Listing(8_192, "assumed"), chars=9, timeout=1.0, attempt=1)
+    assert classify(TimeoutError(), asked, now=0.0).overloaded is overloaded
 
 
 def test_a_server_that_refuses_gets_fewer_at_once(serve):
