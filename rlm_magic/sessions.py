@@ -102,6 +102,9 @@ class Lease:
         session = self._session
         if session is None:
             return
+        if not session.name and answer.outcome == "stopped":
+            await session.subkernel.close()
+            return
         try:
             await session.subkernel.settled()
             with contextlib.suppress(InputError):
@@ -111,7 +114,7 @@ class Lease:
             self._note(session, answer)
             session.holder = ""
         if not session.name:
-            await _keep(session, 0 if answer.outcome == "stopped" else self._keep)
+            await _keep(session, self._keep)
 
     def _note(self, session: Session, answer: Answer) -> None:
         session.runs.append(self._run)
@@ -204,7 +207,7 @@ def _earlier(session: Session, task: Task) -> Earlier:
 async def _keep(session: Session, seconds: float) -> None:
     """Keep the last run's subkernel for so long, and let go of the one before."""
     global _last, _ending
-    if not session.alive or not seconds:
+    if not session.alive:
         await session.subkernel.close()
         return
     before, _last = _last, session

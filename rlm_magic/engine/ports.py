@@ -80,7 +80,7 @@ class Sandbox(Protocol):
 
 
 class OpenSandbox(Protocol):
-    """Opens a sandbox for one RLM of the tree; leaving the context ends every process of it."""
+    """Opens a sandbox for one RLM of the tree; leaving the context ends every process of it, unless it is kept."""
 
     def __call__(self, node: str, *, recursive: bool, window: int) -> AbstractAsyncContextManager[Sandbox]:
         """``recursive``: `rlm_query` opens a sub-RLM here; ``window``: characters that one sub-call can take."""
