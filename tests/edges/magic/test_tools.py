@@ -415,6 +415,14 @@ def test_a_notebook_that_waits_for_its_background_run_calls_tools(kernel: Kernel
     assert "true" in kernel.text(kernel.run("print(await _)"))
 
 
+def test_a_tool_waits_for_a_busy_notebook_no_longer_than_its_time(kernel: Kernel, server: OpenAIServer) -> None:
+    kernel.run("import time\ndef where(): return 'here'")
+    options = f"--bg -m openai/root --api-base {server.url} --tool where --cell-timeout 0.5"
+    kernel.run(f"%%rlm {options}\n<<{failed('where()')}>>")
+    waited = kernel.run("run = _\nwhile 'await it' in repr(run): time.sleep(0.05)\nprint(run.result().answer)")
+    assert "where did not return within 0.5 seconds and was not called, as the notebook was busy" in kernel.text(waited)
+
+
 def test_interrupting_a_notebook_in_a_tool_stops_the_run(kernel: Kernel, server: OpenAIServer) -> None:
     kernel.run("import time\ndef hang(): print('hangs'); time.sleep(600)")
 
