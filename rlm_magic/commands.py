@@ -76,12 +76,20 @@ def _show(rest: Sequence[str], magic: RLMMagic) -> Result:
 
 
 def _stop(rest: Sequence[str], magic: RLMMagic) -> None:
-    chosen = [run for id, run in list(live.items()) if not rest or id.startswith(rest[0])]
-    if rest and not chosen:
-        raise InputError(f"no run under way is named {rest[0]!r}: %rlm status lists them")
+    under_way = dict(live)
+    chosen = [under_way[_one(rest[0], list(under_way))]] if rest else list(under_way.values())
     for each in chosen:
         each.stop()
     print(f"stopped {len(chosen)}" if chosen else "no run is under way")
+
+
+def _one(name: str, under_way: Sequence[str]) -> str:
+    found = [id for id in under_way if id.startswith(name)]
+    if not found:
+        raise InputError(f"no run under way is named {name!r}: %rlm status lists them")
+    if len(found) > 1:
+        raise InputError(f"{name!r} begins the IDs of {len(found)} runs ({', '.join(found)}): give more of one")
+    return found[0]
 
 
 def _resume(rest: Sequence[str], magic: RLMMagic) -> Result | Handle:
