@@ -161,3 +161,11 @@ def test_a_handle_steps_and_stops(kernel: Kernel) -> None:
         kernel.run("run.stop()")
         ended = kernel.run("(await run).status, 'out' in globals()")
     assert "('stopped', False)" in kernel.text(ended)
+
+
+def test_variables_stay_for_a_look_where_somebody_sits(kernel: Kernel) -> None:
+    question = "%%rlm text\nHow many characters are there?"
+    kernel.run(question, frontend=False)
+    assert "no variables are kept" in kernel.text(kernel.run("%rlm vars"))
+    kernel.run(question)
+    assert "text" in kernel.text(kernel.run("%rlm vars")).splitlines()[0]
