@@ -245,6 +245,16 @@ def test_a_double_click_on_pause_does_not_resume(view: Open) -> None:
     assert [message["cmd"] for message in sent(page)] == ["pause", "resume"]
 
 
+def test_the_inspector_follows_a_node_that_is_still_running(view: Open) -> None:
+    page = view("live")
+    row(page, "0.2.1").click()
+    output = page.get_by_role("tab", name="Output")
+    assert output.count() == 0
+    page.evaluate("kernel.grow(1000)")
+    output.click()
+    page.get_by_role("tabpanel").get_by_text("9 Brutus betrays Caesar.").wait_for()
+
+
 def test_following_ends_when_something_is_selected(view: Open) -> None:
     page = view("live")
     follow = page.get_by_role("checkbox", name="follow")

@@ -54,7 +54,11 @@ export class ViewState {
     return alive && step === null ? tree.nodes.filter((node) => node.phase === "paused") : [];
   });
 
-  readonly node = computed<TreeNode | undefined>(() => this.moment.value.tree.get(this.selected.value));
+  /** The selected node as it is now: a copy, because the tree's own changes in place and would look unchanged. */
+  readonly node = computed<TreeNode | undefined>(() => {
+    const node = this.moment.value.tree.get(this.selected.value);
+    return node && { ...node };
+  });
 
   /** Counts up while the run is live, for what shows the time. */
   readonly tick = signal(0);
