@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from IPython.display import display  # pyright: ignore[reportUnknownVariableType]
 
@@ -40,16 +40,35 @@ HELP = """\
 %rlm help                 this"""
 
 
+class Command(NamedTuple):
+    """What carries out a command, and the words it takes, ``[WORD]`` for one that may be left out; None: it looks."""
+
+    carry_out: Callable[[Sequence[str], RLMMagic], Result | Handle | None]
+    takes: str | None = None
+
+
 def run(words: Sequence[str], magic: RLMMagic) -> Result | Handle | None:
     """Carry out one `%rlm` line.
 
     Raises:
-        InputError: an unknown command or run.
+        InputError: an unknown command or run, or words that the command does not take.
     """
     name, *rest = words or ["help"]
     if name not in COMMANDS:
         raise InputError(_unknown(name))
-    return COMMANDS[name](rest, magic)
+    command = COMMANDS[name]
+    if command.takes is not None:
+        _check(name, rest, command.takes)
+    return command.carry_out(rest, magic)
+
+
+def _check(name: str, rest: Sequence[str], takes: str) -> None:
+    most = takes.split()
+    least = [word for word in most if not word.startswith("[")]
+    if not len(least) <= len(rest) <= len(most):
+        amount = "few" if len(rest) < len(least) else "many"
+        given, usage = " ".join([name, *rest]), " ".join([name, *most])
+        raise InputError(f"too {amount} words in %rlm {given}: give %rlm {usage}; %rlm help says more")
 
 
 def _unknown(name: str) -> str:
@@ -97,8 +116,6 @@ def _resume(rest: Sequence[str], magic: RLMMagic) -> Result | Handle:
 
 
 def _export(rest: Sequence[str], magic: RLMMagic) -> None:
-    if len(rest) != 2:
-        raise InputError("give a run and a file: %rlm export last report.html")
     path = Result.load(_store(magic).find(rest[0])).export(rest[1])
     print(f"wrote {path}")
 
@@ -116,8 +133,6 @@ def _sessions(rest: Sequence[str], magic: RLMMagic) -> None:
 
 
 def _close(rest: Sequence[str], magic: RLMMagic) -> None:
-    if len(rest) != 1:
-        raise InputError("give the session to end: %rlm sessions lists them")
     close(rest[0])
     print(f"closed {rest[0]}")
 
@@ -142,18 +157,18 @@ def _store(magic: RLMMagic) -> Runs:
     return Runs(magic.runs_dir or None)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str], RLMMagic], Result | Handle | None]] = {
-    "status": _status,
-    "runs": _runs,
-    "show": _show,
-    "stop": _stop,
-    "resume": _resume,
-    "export": _export,
-    "sessions": _sessions,
-    "close": _close,
-    "vars": _vars,
-    "pull": _pull,
-    "cache": _cache,
-    "doctor": _doctor,
-    "help": _help,
+COMMANDS = {
+    "status": Command(_status, ""),
+    "runs": Command(_runs, ""),
+    "show": Command(_show, "[ID]"),
+    "stop": Command(_stop, "[ID]"),
+    "resume": Command(_resume),
+    "export": Command(_export, "ID FILE"),
+    "sessions": Command(_sessions, ""),
+    "close": Command(_close, "SESSION"),
+    "vars": Command(_vars, "[WHICH]"),
+    "pull": Command(_pull),
+    "cache": Command(_cache),
+    "doctor": Command(_doctor, ""),
+    "help": Command(_help, ""),
 }

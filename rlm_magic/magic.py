@@ -81,8 +81,8 @@ class RLMMagic(Options):
     def command(self, line: str) -> Result | Handle | None:
         """Look after runs and sessions: %rlm status, runs, show, stop, resume, export, vars, pull, sessions, help …"""
         try:
-            return commands.run(shlex.split(line), self)
-        except (InputError, BindingError, ValueError) as error:
+            return commands.run(_words(line), self)
+        except (InputError, BindingError) as error:
             raise UsageError(str(error)) from None
 
     def bodies(self, run_id: str) -> Mapping[str, str] | None:
@@ -158,9 +158,7 @@ class RLMMagic(Options):
 
     def _parse(self, line: str) -> argparse.Namespace:
         try:
-            return self.rlm.parser.parse_args(shlex.split(line))  # type: ignore[attr-defined]
-        except ValueError as error:
-            raise InputError(f"the line cannot be read: {error}") from None
+            return self.rlm.parser.parse_args(_words(line))  # type: ignore[attr-defined]
         except UsageError as error:
             raise InputError(_with_hint(str(error))) from None
 
@@ -244,6 +242,13 @@ def _in_one_line() -> Generator[None]:
         yield
     except KeyboardInterrupt:
         raise RunEnded("stopped by the user; %rlm runs lists what was begun") from None
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise InputError(f"the line cannot be read: {error}") from None
 
 
 def _check_out(name: str | None) -> None:
