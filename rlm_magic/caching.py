@@ -91,7 +91,7 @@ class Cache:
         The server's address belongs to it, as another may serve another model under the same name; but not in a
         cassette, which is replayed where that server is not.
         """
-        servers = {server_of(name, self._settings.api_base) for name in self._names} - {""}
+        servers = {server_of(name, self._settings.for_model(name).api_base) for name in self._names} - {""}
         options = reply_options(self._settings.model_options or {})
         where = [] if self._settings.cassette else sorted(servers)
         return json.dumps([options, where], sort_keys=True, default=str)

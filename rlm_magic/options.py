@@ -39,8 +39,8 @@ class Options(Magics):
     model = Unicode("", help="root model, a litellm name").tag(config=True)
     sub_model = Unicode("", help="model of sub-calls; empty: the root model").tag(config=True)
     aliases = Dict(help="short names of models, such as {'mini': 'openai/gpt-5-mini'}").tag(config=True)
-    api_base = Unicode("", help="address of a server that speaks the provider's protocol").tag(config=True)
-    api_key_env = Unicode("", help="name of the environment variable that holds the key").tag(config=True)
+    api_base = Unicode("", help="address of a server for the root model's provider").tag(config=True)
+    api_key_env = Unicode("", help="environment variable with the key of the root model's provider").tag(config=True)
     model_options = Dict(help="passed to litellm as they are, such as {'temperature': 0}").tag(config=True)
     turns = Int(DEFAULTS.turns, help="replies of the root model").tag(config=True)
     depth = Int(DEFAULTS.depth, help="1: sub-calls are plain models; 2: rlm_query opens a sub-RLM").tag(config=True)
@@ -75,8 +75,8 @@ ARGUMENTS = (
     argument("-s", "--sub-model", help="model of sub-calls"),
     argument("-o", "--out", metavar="NAME", help="variable that gets the answer"),
     argument("--as", dest="as_type", metavar="TYPE", help="of the answer: int, list[str], json, a pydantic model, …"),
-    argument("--api-base", metavar="URL", help="address of a server that speaks the provider's protocol"),
-    argument("--api-key-env", metavar="NAME", help="environment variable that holds the key"),
+    argument("--api-base", metavar="URL", help="address of a server for the root model's provider"),
+    argument("--api-key-env", metavar="NAME", help="variable with the key of the root model's provider"),
     argument("--model-options", type=json_object, metavar="JSON", help="passed to litellm as they are"),
     argument("--turns", type=int, help="replies of the root model"),
     argument("--depth", type=int, help="1: sub-calls are plain models; 2: rlm_query opens a sub-RLM"),

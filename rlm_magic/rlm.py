@@ -30,7 +30,8 @@ class RLM:
             or the offline policy where no provider's key is set.
         sub_model: the model of sub-calls; None: RLM_SUB_MODEL, or the root model.
         api_base: address of a server that speaks the provider's protocol.
-        api_key: the key; None: the provider's environment variable.
+        api_key: the key; None: the provider's environment variable. Address and key are for the root model's provider;
+            a sub-model of another provider uses that one's own.
         limits: what one run may use.
         sandbox: how the model's code is confined; "none": not at all.
         kernel: the kernelspec of the subkernels; None: this Python.

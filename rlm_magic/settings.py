@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -38,7 +38,8 @@ class Settings:
 
     ``model`` and ``sub_model`` are litellm names or objects with the `Model` port; None: the environment's RLM_MODEL
     and RLM_SUB_MODEL, then the offline policy where no provider key is set. ``model_options`` go to litellm as they
-    are, but for ``max_tokens``, which every reply may then have. ``kernel`` names a kernelspec; None: this Python.
+    are, but for ``max_tokens``, which every reply may then have. ``api_base`` and the key are for the root model's
+    provider: a sub-model of another one has that one's own. ``kernel`` names a kernelspec; None: this Python.
     ``tools`` are functions that the model's code may call, by name.
     ``session`` keeps its variables for the next question, ``keep`` for so many seconds for a look at them.
     ``cache`` and ``cassette`` say where replies are kept. ``model_notes``: advice for models, by a pattern of their
@@ -105,17 +106,29 @@ class Settings:
         same = OFFLINE_SUB_MODEL if root == OFFLINE_MODEL else root
         return root, self.sub_model or os.environ.get("RLM_SUB_MODEL") or same
 
+    def for_model(self, model: str) -> Settings:
+        """These settings without address and key, if they are for another provider than this model's."""
+        root, _ = self.chosen_models()
+        if not isinstance(root, str) or _provider(root) in (_provider(OFFLINE_MODEL), _provider(model)):
+            return self
+        return replace(self, api_base=None, api_key=None, api_key_env=None)
+
     def _open(self, model: str | Model) -> Model:
         if not isinstance(model, str):
             return model
+        own = self.for_model(model)
         return open_model(
             model,
-            api_base=self.api_base,
-            api_key=self.api_key,
-            api_key_env=self.api_key_env,
+            api_base=own.api_base,
+            api_key=own.api_key,
+            api_key_env=own.api_key_env,
             options={k: v for k, v in (self.model_options or {}).items() if k != "max_tokens"},
             notes=self.model_notes,
         )
+
+
+def _provider(model: str) -> str:
+    return model.partition("/")[0]
 
 
 def default_model(environ: Mapping[str, str]) -> str:
