@@ -406,6 +406,7 @@ def test_a_notebook_calls_tools_while_it_is_idle(kernel: Kernel, server: OpenAIS
     assert "[True, True]" in kernel.text(kernel.run("import time\nwhile 'out' not in globals(): time.sleep(0.01)\nout"))
 
 
+@pytest.mark.slow
 def test_a_notebook_that_waits_for_its_background_run_calls_tools(kernel: Kernel, server: OpenAIServer) -> None:
     kernel.run("import threading\ndef where(): return threading.current_thread() is threading.main_thread()")
     options = f"-m openai/root --api-base {server.url} --tool where"
@@ -415,6 +416,7 @@ def test_a_notebook_that_waits_for_its_background_run_calls_tools(kernel: Kernel
     assert "true" in kernel.text(kernel.run("print(await _)"))
 
 
+@pytest.mark.slow
 def test_a_tool_waits_for_a_busy_notebook_no_longer_than_its_time(kernel: Kernel, server: OpenAIServer) -> None:
     kernel.run("import time\ndef where(): return 'here'")
     options = f"--bg -m openai/root --api-base {server.url} --tool where --cell-timeout 0.5"
