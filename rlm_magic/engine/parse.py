@@ -14,13 +14,15 @@ from .types import Finish
 LANGUAGES = frozenset({"repl", "python", "py", "python3"})
 CALLS = frozenset(f"{a}{op}_query{batched}" for a in ("", "a") for op in ("llm", "rlm") for batched in ("", "_batched"))
 LAST_FENCES = 30
+CLOSINGS = 30
 
 _THOUGHT = re.compile(r"\s*<(think|thinking)>(?P<thought>.*?)(?:</\1>\s*|\Z)", re.DOTALL)
 _TEMPLATED = re.compile(r"(?P<thought>(?:(?!<think>|```).)*?)</think>\s*", re.DOTALL)  # the chat template opened it
 _CHANNEL = re.compile(r"(?:<\|start\|>assistant)?<\|channel\|>(\w+)[^<]*<\|message\|>")
 _CHANNEL_END = re.compile(r"<\|(?:end|return|call)\|>\s*\Z")
 _FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})[ \t]*(?P<tag>[\w+-]*)(?P<rest>[^`\n]*)$")
-_FINAL = re.compile(r"^[ \t]*FINAL\((.*)\)[ \t]*$", re.DOTALL | re.MULTILINE)
+_FINAL = re.compile(r"^[ \t]*FINAL\(", re.MULTILINE)
+_PARENTHESIS = re.compile(r"\(|\)(?P<line_end>[ \t]*$)?", re.MULTILINE)
 _FINAL_VAR = re.compile(r"^[ \t]*FINAL_VAR\([ \t]*[\"']?(\w+)[\"']?[ \t]*\)", re.MULTILINE)
 
 
@@ -140,14 +142,40 @@ def _prose_finish(prose: str) -> Reply:
     variable = _FINAL_VAR.search(prose)
     if variable:
         return Reply((Block(f"FINAL_VAR({variable[1]!r})"),))
-    final = _FINAL.search(prose)
-    return Reply((), Finish(_literal(final[1].strip()), "prose") if final else None)
+    arguments = (_argument(rest) for rest in _FINAL.split(prose)[1:])
+    finishes = (Finish(argument, "prose") for argument in arguments if argument is not None)
+    return Reply((), next(finishes, None))
 
 
-def _literal(text: str) -> str:
-    """A quoted text without its quotes; everything else as it stands."""
+def _argument(text: str) -> str | None:
+    """What stands before the parenthesis that closes the call, on a line that ends in one; None if no line does.
+
+    A literal may hold any parenthesis. In other text the call ends with the first line that closes all that was opened,
+    else with the first line that ends in a parenthesis.
+    """
+    closings = [found.start() for found in _PARENTHESIS.finditer(text) if found["line_end"] is not None]
+    for end in closings[:CLOSINGS]:
+        value = _literal(text[:end].strip())
+        if value is not None:
+            return value if isinstance(value, str) else text[:end].strip()
+    return text[: _balanced(text, closings[0])].strip() if closings else None
+
+
+def _balanced(text: str, default: int) -> int:
+    """Where the call is closed: of that line's parentheses, the one that closes most, as in `1) this 2) that)`."""
+    depth, least, at = 1, 1, default
+    for found in _PARENTHESIS.finditer(text):
+        depth += 1 if found[0] == "(" else -1
+        if depth < least:
+            least, at = depth, found.start()
+        if found["line_end"] is not None and depth <= 0:
+            return at
+    return default
+
+
+def _literal(text: str) -> Any:
+    """The value of a Python literal; None if it is none."""
     try:
-        value = ast.literal_eval(text)
+        return ast.literal_eval(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return text
-    return value if isinstance(value, str) else text
+        return None

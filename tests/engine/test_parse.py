@@ -107,13 +107,27 @@ def test_a_think_tag_later_on_is_text() -> None:
         ("FINAL('quoted')", "quoted"),
         ("FINAL(two\nlines)", "two\nlines"),
         ("FINAL([1, 2])", "[1, 2]"),
+        ("FINAL(213)\n\nThat is 2% (10,000 lines)", "213"),
+        ("FINAL(213) (I counted)", "213"),
+        ("FINAL(two (2)\nlines (1))\n(as asked)", "two (2)\nlines (1)"),
+        ("FINAL(1) Ann\n2) Bob)", "1) Ann\n2) Bob"),
+        ("FINAL('smile :)')\n(it does)", "smile :)"),
+        ('FINAL("""a)\nb""")\n(c)', "a)\nb"),
+        ("FINAL([':(', 'x'])\n(y)", "[':(', 'x']"),
+        ("FINAL(don't :( cry)\n(x", "don't :( cry"),
+        ("FINAL(a)\nFINAL(b)", "a"),
+        ("FINAL(x) ends it\nFINAL(b)", "b"),
+        ("FINAL() (nothing)", ""),
+        ("FINAL(None)", "None"),
     ],
 )
 def test_an_answer_in_prose(prose: str, value: str) -> None:
     assert parse(prose).finish == Finish(value, "prose")
 
 
-@pytest.mark.parametrize("prose", ["I will call FINAL(x)", "FINAL(x", "```\nFINAL(x)\n```", "finally", ""])
+@pytest.mark.parametrize(
+    "prose", ["I will call FINAL(x)", "FINAL(x", "FINAL(x) ends it", "```\nFINAL(x)\n```", "finally", ""]
+)
 def test_no_answer_in_prose(prose: str) -> None:
     assert parse(prose).finish is None
 
