@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from inspect import isroutine
 from types import ModuleType
 from typing import Any
@@ -14,12 +14,14 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from .commands import COMMANDS
 from .models import known_models
-from .options import OPTIONS
+from .options import OPTIONS, WITH_VALUE
+from .run import live
 from .sessions import kept
 from .settings import CACHES, OFFLINE_MODEL, OFFLINE_SUB_MODEL, SANDBOXES
+from .subkernel import kernel_names
 from .trace import Runs
 
-OF_A_RUN = ("show", "resume", "export")
+TYPES = ("str", "int", "float", "bool", "list", "dict", "json")
 
 
 def variable_names(namespace: Mapping[str, object]) -> list[str]:
@@ -45,40 +47,72 @@ def _session_names() -> list[str]:
     return [session.name for session in kept() if session.name]
 
 
+def _class_names(namespace: Mapping[str, object]) -> list[str]:
+    return [name for name, value in namespace.items() if not name.startswith("_") and isinstance(value, type)]
+
+
+def _magic(shell: InteractiveShell) -> Any:
+    return shell.magics_manager.registry["RLMMagic"]
+
+
+def _models(shell: InteractiveShell) -> list[str]:
+    return [*_magic(shell).aliases, OFFLINE_MODEL, OFFLINE_SUB_MODEL, *known_models()]
+
+
+VALUES: Mapping[str, Callable[[InteractiveShell], Iterable[str]]] = {
+    **dict.fromkeys(("-m", "--model", "-s", "--sub-model"), _models),
+    **dict.fromkeys(("-o", "--out"), lambda shell: variable_names(shell.user_ns)),
+    "--as": lambda shell: [*TYPES, *_class_names(shell.user_ns)],
+    "--tool": lambda shell: function_names(shell.user_ns),
+    "--kernel": lambda shell: kernel_names(),
+    "--sandbox": lambda shell: SANDBOXES,
+    "--session": lambda shell: _session_names(),
+    "--cache": lambda shell: CACHES,
+}
+
+
 def complete_cell(shell: InteractiveShell, event: Any) -> list[str]:
-    """What may follow on a `%%rlm` line."""
-    words = event.line[: len(event.line) - len(event.symbol)].split()
-    last = words[-1] if words else ""
-    if last in ("-m", "--model", "-s", "--sub-model"):
-        return [OFFLINE_MODEL, OFFLINE_SUB_MODEL, *known_models()]
-    if last == "--tool":
-        return function_names(shell.user_ns)
-    if last == "--sandbox":
-        return list(SANDBOXES)
-    if last == "--session":
-        return _session_names()
-    if last == "--cache":
-        return list(CACHES)
-    if event.symbol.startswith("-"):
-        return list(OPTIONS)
-    return variable_names(shell.user_ns)
+    """What may follow on a `%%rlm` line; where it is nothing, IPython offers files."""
+    return _option(shell, _words(event), event.symbol, variable_names(shell.user_ns))
 
 
 def complete_line(shell: InteractiveShell, event: Any) -> list[str]:
-    """What may follow `%rlm`: a command, then a run where it takes one."""
-    words = event.line[: len(event.line) - len(event.symbol)].split()
-    if len(words) == 2 and words[1] in OF_A_RUN:
-        runs_dir = getattr(shell.magics_manager.registry["RLMMagic"], "runs_dir", None)
-        return [run.id for run in Runs(runs_dir or None).list()]
-    if words[1:] in (["close"], ["vars"], ["pull"]):
-        return _session_names()
-    if words[1:2] == ["pull"] and len(words) == 3:
-        return [each.name for session in kept() if session.name == words[2] for each in session.variables]
-    if words[1:] in (["cache"], ["cache", "trim"]):
-        return ["all"] if words[-1] == "trim" else ["trim"]
-    if words[1:2] == ["resume"] and event.symbol.startswith("-"):
-        return list(OPTIONS)
-    return list(COMMANDS)
+    """What may follow on a `%rlm` line; where it is nothing, IPython offers files."""
+    words = _words(event)
+    if words[:1] == ["resume"] and len(words) > 1:
+        return _option(shell, words, event.symbol, [])
+    return _command(shell, words)
+
+
+def _command(shell: InteractiveShell, words: list[str]) -> list[str]:
+    """What may follow these words of a `%rlm` line."""
+    match words:
+        case []:
+            return list(COMMANDS)
+        case ["show" | "resume" | "export"]:
+            return [run.id for run in Runs(_magic(shell).runs_dir or None).list()]
+        case ["stop"]:
+            return list(live)
+        case ["close" | "vars" | "pull"]:
+            return _session_names()
+        case ["pull", name]:
+            return [each.name for session in kept() if session.name == name for each in session.variables]
+        case _:
+            return {"cache": ["trim"], "cache trim": ["all"]}.get(" ".join(words), [])
+
+
+def _words(event: Any) -> list[str]:
+    """The whole words between the magic's name and the cursor."""
+    text = event.text_until_cursor
+    return text[: len(text) - len(event.symbol)].split()[1:]
+
+
+def _option(shell: InteractiveShell, words: list[str], symbol: str, others: list[str]) -> list[str]:
+    """What the option before the cursor can be, or else the options, or ``others``."""
+    if words and words[-1] in WITH_VALUE:
+        values = VALUES.get(words[-1])
+        return list(values(shell)) if values else []
+    return list(OPTIONS) if symbol.startswith("-") else others
 
 
 def install_completer(shell: InteractiveShell) -> None:

@@ -99,6 +99,12 @@ ARGUMENTS = (
 )
 
 OPTIONS = tuple(flag for each in ARGUMENTS for flag in each.args if flag.startswith("--"))
+WITH_VALUE = tuple(
+    flag
+    for each in ARGUMENTS
+    for flag in each.args
+    if flag.startswith("-") and each.kwds.get("action") != "store_const"
+)
 
 
 def with_options(magic: F) -> F:

@@ -5,6 +5,7 @@ from .environment import HASH_SEED
 from .probe import probe, probe_tiers
 from .sandbox import Subkernel
 from .sandboxes import Subkernels, close_all
+from .specs import kernel_names
 from .tiers import Tier, choose
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Tier",
     "choose",
     "close_all",
+    "kernel_names",
     "probe",
     "probe_tiers",
 ]

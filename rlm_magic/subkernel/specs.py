@@ -28,12 +28,16 @@ def kernel_spec(name: str | None) -> KernelSpec:
     return found
 
 
+def kernel_names() -> list[str]:
+    """The kernelspecs that are installed here."""
+    return sorted(KernelSpecManager().find_kernel_specs())
+
+
 def _find(name: str) -> KernelSpec:
-    manager = KernelSpecManager()
     try:
-        return manager.get_kernel_spec(name)
+        return KernelSpecManager().get_kernel_spec(name)
     except NoSuchKernel:
-        known = sorted(manager.find_kernel_specs())
+        known = kernel_names()
         near = difflib.get_close_matches(name, known, n=3) or known
         raise InputError(f"there is no kernel {name!r}: give one of {', '.join(near) or 'none installed'}") from None
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from IPython.core.completer import provisionalcompleter
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from rlm_magic import commands
+from rlm_magic.completer import complete_cell
 from rlm_magic.handle import Handle
 from rlm_magic.run import live
 from tests.server import OpenAIServer, Reply
@@ -85,3 +89,53 @@ def test_a_defect_is_not_passed_off_as_the_users_mistake(
     monkeypatch.setitem(commands.COMMANDS, "broken", commands.Command(broken))
     with pytest.raises(ValueError, match="a defect"):
         shell.run_line_magic("rlm", "broken")
+
+
+def offered(shell: InteractiveShell, line: str, rest: str = "") -> list[str]:
+    with provisionalcompleter():
+        return [completion.text for completion in shell.Completer.completions(line + rest, len(line))]
+
+
+def test_tab_offers_stop_the_runs_under_way(shell: InteractiveShell, begin: Begin) -> None:
+    ended, under_way = begin(), begin()
+    ended.stop()
+    ended.result()
+    assert under_way.run_id in offered(shell, "%rlm stop ")
+    assert ended.run_id not in offered(shell, "%rlm stop ")
+    assert {ended.run_id, under_way.run_id} <= set(offered(shell, "%rlm show "))
+
+
+@pytest.mark.parametrize("line", ["doctor ", "status ", "show last ", "stop 1 ", "export last ", "export last a.html "])
+def test_tab_offers_no_commands_where_none_may_follow(shell: InteractiveShell, line: str) -> None:
+    assert not set(commands.COMMANDS) & set(offered(shell, f"%rlm {line}"))
+
+
+def test_tab_leaves_the_name_of_a_file_to_ipython(
+    shell: InteractiveShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "report.html").touch()
+    assert "report.html" in offered(shell, "%rlm export last rep")
+    assert "report.html" in offered(shell, "%%rlm --cassette rep")
+
+
+@pytest.mark.parametrize("line", ["%%rlm ", "%rlm resume last "])
+def test_tab_offers_what_an_option_can_be(shell: InteractiveShell, line: str) -> None:
+    shell.run_line_magic("config", "RLMMagic.aliases = {'mini': 'openai/gpt-5-mini'}")
+    shell.run_cell("class Outage: pass")
+    assert "mini" in offered(shell, f"{line}-m ")
+    assert "mini" in offered(shell, f"{line}--sub-model ")
+    assert "python3" in offered(shell, f"{line}--kernel ")
+    assert {"str", "int", "float", "bool", "list", "dict", "json", "Outage"} <= set(offered(shell, f"{line}--as "))
+
+
+@pytest.mark.parametrize("option", ["--turns", "--cost", "--memory", "--api-base", "--model-options"])
+def test_tab_offers_nothing_for_a_number_or_a_text(shell: InteractiveShell, option: str) -> None:
+    event = SimpleNamespace(text_until_cursor=f"%%rlm tickets {option} ", line=f"%%rlm tickets {option} ", symbol="")
+    shell.user_ns["tickets"] = "text"
+    assert complete_cell(shell, event) == []
+
+
+def test_tab_looks_at_what_is_left_of_the_cursor(shell: InteractiveShell) -> None:
+    shell.user_ns["tickets"] = "text"
+    assert offered(shell, "%%rlm --sandbox l", " tickets") == ["landlock"]
