@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import datetime
 import json
@@ -14,6 +15,7 @@ from .engine.errors import InputError
 from .engine.prompt import as_text
 from .engine.types import Json
 from .settings import did_you_mean
+from .subkernel import in_thread
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -37,14 +39,14 @@ class AnswerType:
 
     Args:
         kind: what a pydantic `TypeAdapter` takes: a builtin, a generic of builtins, a dataclass, a pydantic model.
-        name: how the user calls it.
+        name: how the user calls it; empty: as Python writes it.
 
     Raises:
         InputError: pydantic cannot validate it.
     """
 
     def __init__(self, kind: object, name: str = "") -> None:
-        self.name = name or getattr(kind, "__name__", "") or str(kind)
+        self.name = name or (kind.__name__ if isinstance(kind, type) and typing.get_origin(kind) is None else str(kind))
         self._kind = kind
         self._adapter: TypeAdapter[Any] = _adapter(kind, self.name)
 
@@ -70,6 +72,13 @@ class AnswerType:
             )
         return f"a value of this JSON schema: {schema}"
 
+    async def check(self, value: Json, seconds: float) -> str:
+        """`complaint` on a thread of its own: the type's validators are the user's code."""
+        try:
+            return await asyncio.wait_for(in_thread(self.complaint, value), seconds)
+        except TimeoutError:
+            return f"{self.name} could not check it within {seconds:g} seconds"
+
     def complaint(self, value: Json) -> str:
         """What is wrong with a value, in words for the model; empty if nothing is."""
         try:
@@ -86,13 +95,19 @@ class AnswerType:
         """
         if self._kind is str:
             return as_text(value)
-        if isinstance(value, str):
-            text = _unfenced(value)
-            try:
-                return self._adapter.validate_json(text)
-            except ValueError:
-                pass
+        if isinstance(value, str) and (inner := _json_in(value)):
+            return self._one_of(inner, json.dumps(value))
         return self._adapter.validate_json(json.dumps(value))
+
+    def _one_of(self, first: str, second: str) -> Any:
+        """The first that validates; raises what is wrong with ``first``."""
+        try:
+            return self._adapter.validate_json(first)
+        except ValueError as error:
+            try:
+                return self._adapter.validate_json(second)
+            except ValueError:
+                raise error from None
 
 
 def _adapter(kind: Any, name: str) -> TypeAdapter[Any]:
@@ -128,12 +143,16 @@ def _evaluated(text: str, namespace: Mapping[str, Any]) -> object:
     return kind
 
 
-def _unfenced(text: str) -> str:
-    """The text within a Markdown fence, if it is all in one."""
-    stripped = text.strip()
-    if stripped.startswith("```") and stripped.endswith("```") and "\n" in stripped:
-        return stripped.partition("\n")[2].removesuffix("```")
-    return stripped
+def _json_in(text: str) -> str:
+    """The JSON that a text is, in a Markdown fence or not; empty if it is none."""
+    inner = text.strip()
+    if inner.startswith("```") and inner.endswith("```") and "\n" in inner:
+        inner = inner.partition("\n")[2].removesuffix("```")
+    try:
+        json.loads(inner)
+    except ValueError:
+        return ""
+    return inner
 
 
 def _problems(error: Exception) -> str:

@@ -50,7 +50,10 @@ class Screen(ABC):
     def watch(self) -> Result:
         """Wait for the run, showing how it goes; see `Run.wait` for what Ctrl-C does."""
         result = self._run.wait(self.tick)
-        self.finish()
+        try:
+            self.finish()
+        except Exception as error:  # whatever the display meets, the answer is there
+            print(f"the run cannot be shown ({error}): %rlm export {result.run_id} FILE writes it", file=sys.stderr)
         return result
 
     @abstractmethod

@@ -26,6 +26,7 @@ INTERRUPTED = "interrupted: its process ended before the run did"
 UNDER_WAY = "the run is still under way"
 SHOWN_ANSWER = 60  # characters
 PAGE = 20_000  # characters
+AS_SUBMITTED = object()
 
 
 class NodeView:
@@ -88,8 +89,8 @@ class Result:
         tree: the folded record.
     """
 
-    def __init__(self, answer: Answer, tree: Tree, run_id: str, path: Path, *, typed: object = None) -> None:
-        self.answer: Any = answer.value if typed is None else typed
+    def __init__(self, answer: Answer, tree: Tree, run_id: str, path: Path, *, typed: object = AS_SUBMITTED) -> None:
+        self.answer: Any = answer.value if typed is AS_SUBMITTED else typed
         self._text = "" if answer.value is None else conceal(as_text(answer.value))
         self.status: Outcome = answer.outcome
         self.reason = conceal(answer.reason)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -17,16 +17,16 @@ from .background import engine
 from .caching import Cache
 from .engine.budget import Budget
 from .engine.events import Event
-from .engine.harness import NoReplies, accept_any
+from .engine.harness import NoReplies
 from .engine.loop import Harness, solve
 from .engine.ports import Model
 from .engine.recorder import Recorder
 from .engine.replay import RecordedGate
 from .engine.tree import Tree
-from .engine.types import Answer
+from .engine.types import Answer, Json
 from .models import close_connections, concealing
 from .preparing import refuse_inside_subkernel, subkernels_of, task_of, versions
-from .result import Result
+from .result import AS_SUBMITTED, Result
 from .resuming import Recording, kept_options
 from .sessions import lease, release
 from .settings import Settings
@@ -78,10 +78,11 @@ class Run:
     ) -> None:
         refuse_inside_subkernel()
         self._answer_type = answer_type
+        self._settings = settings
         self._task = task_of(query, named, answer_type.words if answer_type else "")
         self._resumed = resumed
         self._cache = Cache(settings)
-        model, sub_model, budget = self._paying(settings)
+        model, sub_model, budget = self._paying()
         self.model, self._sub_model = model, sub_model
         runs = Runs(settings.runs_dir)
         self.id = runs.new_id()
@@ -95,15 +96,15 @@ class Run:
         self.workplace = Workplace(self._cancel)
         try:
             self._lease = lease(settings, self.id, self._subkernels, self._task, resumed=resumed is not None)
-            self._begin(settings, budget, observers)
+            self._begin(budget, observers)
         except BaseException:
             if self.id not in live:
                 release(self.id)
             raise
 
-    def _begin(self, settings: Settings, budget: Budget, watching: Sequence[Callable[[Event], None]]) -> None:
+    def _begin(self, budget: Budget, watching: Sequence[Callable[[Event], None]]) -> None:
         """Open the record and hand the run to the engine."""
-        resumed, answer_type, models = self._resumed, self._answer_type, (self.model, self._sub_model)
+        settings, resumed, models = self._settings, self._resumed, (self.model, self._sub_model)
         self._task = self._lease.task
         self._journal = FileJournal(self.path, self.id)
         started = time.monotonic()
@@ -121,26 +122,27 @@ class Run:
             gate=RecordedGate(resumed.replies, self._steering) if resumed else self._steering,
             replies=replies,
             tools=Toolbox(settings.tools, self.workplace, settings.limits.cell_seconds),
-            check=answer_type.complaint if answer_type else accept_any,
-            header=self._header(settings),
+            check=self._check,
+            header=self._header(),
         )
         engine().before_close(close_connections)
         self.thread = threading.get_ident()
         live[self.id] = self
         self.future = engine().submit(self._conduct(harness))
 
-    def _paying(self, settings: Settings) -> tuple[Model, Model, Budget]:
+    def _paying(self) -> tuple[Model, Model, Budget]:
         """The root model, the sub-model, and the ledger of what they may use."""
         model, sub_model = self._cache.models()
-        budget = Budget(settings.limits, time.monotonic)
+        budget = Budget(self._settings.limits, time.monotonic)
         budget.check(model, sub_model)
         if self._resumed is not None:
-            self._resumed.check(self._task.variables, model, sub_model, settings.tools)
+            self._resumed.check(self._task.variables, model, sub_model, self._settings.tools)
             self._resumed.charge(budget, model, sub_model)
         return model, sub_model, budget
 
-    def _header(self, settings: Settings) -> dict[str, Any]:
+    def _header(self) -> dict[str, Any]:
         """What the record says of the run's setting."""
+        settings = self._settings
         options = {**vars(settings), "as_type": self._answer_type.name if self._answer_type else None}
         return {
             "limits": asdict(settings.limits),
@@ -230,10 +232,13 @@ class Run:
         return self._result(Answer("stopped", reason="killed before it could stop by itself"))
 
     def _result(self, answer: Answer) -> Result:
-        typed = None
+        value: object = AS_SUBMITTED
         if self._answer_type is not None and answer.outcome in ("answered", "forced"):
-            typed = self._answer_type.convert(answer.value)
-        return Result(answer, self.tree, self.id, self.path, typed=typed)
+            value = self._answer_type.convert(answer.value)
+        return Result(answer, self.tree, self.id, self.path, typed=value)
+
+    async def _check(self, value: Json) -> str:
+        return await self._answer_type.check(value, self._settings.limits.cell_seconds) if self._answer_type else ""
 
     def _cancel(self) -> None:
         """Once only: a second time would interrupt the cleaning up."""
@@ -255,38 +260,38 @@ class Run:
         if self._cancelled and self._conducting is not None:
             self._conducting.cancel()
         answer = Answer("stopped", reason="stopped by the user")
-        try:
-            answer = await solve(self._task, harness)
-        except asyncio.CancelledError:
-            pass
-        finally:
-            self._cancelled = True  # a stop comes too late now: it would cut off the closing of the record
-            try:
-                await self._journal.close()
-            finally:
-                await self._lease.end(answer)
-                live.pop(self.id, None)
-                await self._cache.close()
+        async with contextlib.AsyncExitStack() as ending:
+            ending.push_async_callback(self._cache.close)
+            ending.callback(live.pop, self.id, None)
+            ending.push_async_callback(lambda: self._lease.end(answer))
+            ending.push_async_callback(self._journal.close)
+            ending.callback(self._no_more_stops)
+            with contextlib.suppress(asyncio.CancelledError):
+                answer = await solve(self._task, harness)
         return answer
+
+    def _no_more_stops(self) -> None:
+        """A stop comes too late from now on: it would cut off the closing of the record."""
+        self._cancelled = True
 
     async def result(self) -> Result:
         """Wait for the end under any event loop; cancelling the wait stops the run. Tools are called in the loop."""
         call, context = asyncio.get_running_loop().call_soon_threadsafe, contextvars.copy_context()
         self.workplace.attend(lambda: call(self.call_tools, context=context))
         try:
-            return self._result(await asyncio.wrap_future(self.future))
+            return self._result(await asyncio.shield(asyncio.wrap_future(self.future)))
         except asyncio.CancelledError:
             self.stop()
             raise
 
 
-@contextmanager
+@contextlib.contextmanager
 def attended() -> Generator[None]:
-    """A block that starts a run and waits for it. If Ctrl-C ends the block, it ends the run: nobody waits any more."""
+    """A block that starts a run and waits for it. What ends the block ends the run: nobody waits any more."""
     before = set(live)
     try:
         yield
-    except KeyboardInterrupt:
+    except BaseException:
         for id, run in list(live.items()):
             if id not in before and run.thread == threading.get_ident():
                 run.stop()

@@ -114,7 +114,7 @@ class Conversation:
             completion = await beside(self._complete(span.node), binding)
             await binding
             turn = await self._act(span.node, completion, sandbox)
-            if turn.finish is not None and self._accepted(turn, number):
+            if turn.finish is not None and await self._accepted(turn, number):
                 return turn.finish
             self._remember(completion.text, turn, number)
         return None
@@ -159,7 +159,7 @@ class Conversation:
             turn.notes.insert(0, observation.NOT_RUN)
         return turn
 
-    def _accepted(self, turn: _Turn, number: int) -> bool:
+    async def _accepted(self, turn: _Turn, number: int) -> bool:
         """Whether the answer stands; else the remark that says why not is in the turn's notes."""
         assert turn.finish is not None
         known = (*self._task.variables, *self._task.earlier.variables)
@@ -167,14 +167,14 @@ class Conversation:
         if number == 1 and self._task.variables and is_blind(turn.code, names):
             complaint = observation.BLIND
         else:
-            complaint = self._complaint(turn.finish.value)
+            complaint = await self._complaint(turn.finish.value)
         if complaint:
             turn.notes.append(f"Your answer was not accepted: {complaint}.")
         return not complaint
 
-    def _complaint(self, value: Json) -> str:
+    async def _complaint(self, value: Json) -> str:
         """What is wrong with the run's answer; the second time that ends it."""
-        complaint = self._harness.check(value) if self._place.depth == 0 else ""
+        complaint = await self._harness.check(value) if self._place.depth == 0 else ""
         if complaint and self._complained:
             self.partial = value
             raise InvalidAnswer(f"the answer was not accepted twice: {complaint}")

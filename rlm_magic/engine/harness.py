@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -63,7 +63,7 @@ class NoTools:
         raise ToolFailed(f"there is no tool {name!r}")
 
 
-def accept_any(value: Json) -> str:
+async def accept_any(value: Json) -> str:
     """The check that has no complaint."""
     return ""
 
@@ -87,7 +87,7 @@ class Harness:
     gate: Gate = field(default_factory=PassGate)
     replies: Replies = field(default_factory=NoReplies)
     tools: Tools = field(default_factory=NoTools)
-    check: Callable[[Json], str] = accept_any
+    check: Callable[[Json], Awaitable[str]] = accept_any
     header: Mapping[str, Any] = field(default_factory=dict[str, Any])
     reply_tokens: int | None = None
 

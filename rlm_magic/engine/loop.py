@@ -150,7 +150,7 @@ class _Rlm:
         """One last call for an answer from what the conversation shows."""
         try:
             value = await self._extract(why)
-            complaint = self.harness.check(value) if self.is_run else ""
+            complaint = await self.harness.check(value) if self.is_run else ""
             if complaint:
                 return self._ended("limit", self._reason(f"{why}; the last answer is not as asked: {complaint}", limit))
             return Answer("forced", value, self._usage(), self._reason(why, limit))

@@ -6,6 +6,7 @@ from .probe import probe, probe_tiers
 from .sandbox import Subkernel
 from .sandboxes import Subkernels, close_all
 from .specs import kernel_names
+from .threads import in_thread
 from .tiers import Tier, choose
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Tier",
     "choose",
     "close_all",
+    "in_thread",
     "kernel_names",
     "probe",
     "probe_tiers",

@@ -167,10 +167,18 @@ def test_a_look_in_an_earlier_block_is_a_look() -> None:
     assert len(run([LOOK + "\n" + code("FINAL(3)")]).model.requests) == 1
 
 
+async def refuse(value: object) -> str:
+    return "it is not an int"
+
+
+async def only_int(value: object) -> str:
+    return "" if isinstance(value, int) else "no int"
+
+
 def test_an_answer_that_fails_the_check_gets_one_repair() -> None:
     asked: list[object] = []
 
-    def check(value: object) -> str:
+    async def check(value: object) -> str:
         asked.append(value)
         return "" if isinstance(value, int) else "it is not an int"
 
@@ -181,13 +189,13 @@ def test_an_answer_that_fails_the_check_gets_one_repair() -> None:
 
 
 def test_an_answer_that_fails_the_check_again_ends_the_run_and_is_kept() -> None:
-    ran = run([code("FINAL(docs)"), code("FINAL('still text')")], check=lambda value: "it is not an int")
+    ran = run([code("FINAL(docs)"), code("FINAL('still text')")], check=refuse)
     assert (ran.answer.outcome, ran.answer.value) == ("failed", "still text")
     assert ran.answer.reason == "the answer was not accepted twice: it is not an int"
 
 
 def test_a_last_answer_is_checked_and_not_passed_off_as_one() -> None:
-    ran = run([LOOK, "about three"], limits={"turns": 1}, check=lambda value: "it is not an int")
+    ran = run([LOOK, "about three"], limits={"turns": 1}, check=refuse)
     assert ran.answer.outcome == "limit"
     assert "the last answer is not as asked: it is not an int" in ran.answer.reason
 
@@ -199,7 +207,7 @@ def test_the_form_of_the_answer_is_said_with_the_question() -> None:
 
 def test_a_sub_rlm_answers_as_it_likes() -> None:
     model = ScriptedModel([code("FINAL(len(rlm_query('sub', context=docs)))"), code("FINAL(context)")])
-    ran = run(model, form="an integer", limits={"depth": 2}, check=lambda v: "" if isinstance(v, int) else "no int")
+    ran = run(model, form="an integer", limits={"depth": 2}, check=only_int)
     assert ran.answer.value == len("one two three")
     assert "an integer" not in ran.last_prompt()
 

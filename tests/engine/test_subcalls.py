@@ -14,7 +14,7 @@ from rlm_magic.engine.types import CellResult, Completion, Limits, Message, SubC
 from rlm_magic.testing import FakeSandbox, ScriptedModel, variable
 
 from .support import code, is_sub_call, run
-from .test_loop import Opened
+from .test_loop import Opened, only_int
 
 
 def answering(*replies: str, sub: Callable[[str], Any] = str.upper) -> Callable[[Sequence[Message]], Any]:
@@ -375,7 +375,7 @@ def test_a_sub_rlm_never_uses_the_call_held_back_for_the_run() -> None:
 
 def test_an_answer_of_a_child_is_not_checked() -> None:
     script = by_level(code("FINAL(int(rlm_query('level 1', context=docs)))"), code("FINAL(str(len(context.split())))"))
-    ran = run(script, limits={"depth": 2}, check=lambda value: "" if isinstance(value, int) else "no int")
+    ran = run(script, limits={"depth": 2}, check=only_int)
     assert ran.answer.value == 3
 
 

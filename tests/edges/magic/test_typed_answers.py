@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -188,3 +191,65 @@ def test_a_resumed_run_asks_for_the_type_again(shell: InteractiveShell, submits:
 def test_deeply_nested_or_odd_values_are_complaints() -> None:
     assert "it is not int" in AnswerType(int).complaint({"a": [None]})
     assert "and 5 more" in AnswerType(list[int], "list[int]").complaint(["x"] * 10)
+
+
+def test_a_generic_is_told_whole_from_python_too(submits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
+    server = submits("'many'", "[{'user': 5}]")
+    rlm = RLM("openai/root", api_base=server.url, api_key="none", limits=Limits(turns=3))
+    assert rlm.completion("who?", "some text", output_type=list[Ticket]).answer == [Ticket(user=5)]
+    assert '"billing"' in server.requests[0]["messages"][1]["content"]
+    assert "it is not list[" in server.requests[1].prompt
+
+
+def test_a_text_of_json_is_complained_about_as_json() -> None:
+    complaint = AnswerType(list[Ticket]).complaint('[{"user": "me"}]')
+    assert "at 0.user:" in complaint
+    assert AnswerType(list[Ticket]).convert('[{"user": 3}]') == [Ticket(user=3)]
+    assert AnswerType(str | None).convert("12") == "12"
+
+
+def test_none_can_be_an_answer(shell: InteractiveShell, submits: Any) -> None:
+    shell.user_ns["docs"] = "some text"
+    assert ask(shell, submits("'null'"), "--as 'int | None'").answer is None
+    assert shell.user_ns["out"] is None
+
+
+def test_a_validator_that_takes_its_time_holds_up_no_other_run(submits: Any) -> None:
+    begun, others_ran = threading.Event(), threading.Event()
+
+    class Slow(BaseModel):
+        n: int
+
+        @field_validator("n")
+        @classmethod
+        def slow(cls, n: int) -> int:
+            begun.set()
+            assert others_ran.wait(60), "the engine did nothing else meanwhile"
+            return n
+
+    rlm = RLM("openai/root", api_base=submits("{'n': 1}").url, api_key="none", limits=Limits(turns=3))
+    other = RLM("openai/root", api_base=submits("2").url, api_key="none", limits=Limits(turns=3))
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(rlm.completion, "who?", "some text", output_type=Slow)
+        assert begun.wait(60)
+        assert other.completion("who?", "some text").answer == 2
+        others_ran.set()
+        assert first.result(60).answer == Slow(n=1)
+
+
+def test_a_validator_that_never_ends_is_a_complaint(submits: Any) -> None:
+    never = threading.Event()
+
+    class Endless(BaseModel):
+        n: int
+
+        @field_validator("n")
+        @classmethod
+        def wait(cls, n: int) -> int:
+            never.wait()
+            return n
+
+    complaint = asyncio.run(AnswerType(Endless).check({"n": 1}, 0.2))
+    never.set()
+    assert complaint == "Endless could not check it within 0.2 seconds"
