@@ -9,7 +9,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from .redact import RedactingFilter
@@ -33,8 +33,10 @@ def preload() -> None:
 
 
 def _warm_up() -> None:
-    litellm()
-    importlib.import_module("openai.resources")  # 0.3 s that the first call would spend on the event loop
+    # An import that the interpreter's end interrupts fails; any other failure is met again where the library is used.
+    with suppress(Exception):
+        litellm()
+        importlib.import_module("openai.resources")  # 0.3 s that the first call would spend on the event loop
 
 
 def loaded() -> bool:

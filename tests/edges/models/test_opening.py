@@ -230,6 +230,12 @@ def test_importing_imports_neither_litellm_nor_the_offline_policy(tmp_path):
     assert out == "[] openai/gpt-5\n"
 
 
+def test_a_process_that_ends_while_litellm_is_being_imported_says_nothing():
+    code = "from rlm_magic.models import preload; preload()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_opening_touches_no_network_and_reads_no_file_of_the_user(tmp_path):
     (tmp_path / ".env").write_text("OPENAI_API_KEY=sk-from-a-file\nFROM_DOTENV=1\n")
     out = alone(
