@@ -10,6 +10,7 @@ import pytest
 from rlm_magic import Limits
 from rlm_magic.commands import COMMANDS
 from rlm_magic.magic import LIMITS, RLMMagic
+from rlm_magic.options import Options
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("notebooks/**/*.md"))
@@ -37,6 +38,23 @@ def test_the_readme_states_the_default_limits(option: str, field: str) -> None:
 def test_the_readme_names_every_command() -> None:
     listed = README.partition("`%rlm` looks after runs:")[2].partition("\n\n")[0]
     assert {name.split()[0] for name in re.findall(r"`(.*?)`", listed)} == set(COMMANDS)
+
+
+def test_the_readme_tells_options_of_a_line_from_traits() -> None:
+    traits = set(RLMMagic.class_own_traits(config=True)) | set(Options.class_own_traits(config=True))
+    flags = {
+        action.dest: name for action in RLMMagic.rlm.parser._actions for name in action.option_strings if "--" in name
+    }
+    no_traits = re.search(r"^All but (.*?),\s+which", README, re.MULTILINE | re.DOTALL)
+    assert no_traits is not None
+    assert set(re.findall(r"`(--[\w-]+)`", no_traits[1])) == {flags[name] for name in flags.keys() - traits}
+    table = README.partition("| trait ")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == traits - flags.keys()
+
+
+def test_the_readme_says_which_model_is_taken() -> None:
+    default = options()["--model"]
+    assert default.index("RLMMagic.model") < default.index("RLM_MODEL") < default.index("offline policy")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
