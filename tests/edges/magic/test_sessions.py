@@ -274,7 +274,7 @@ def test_a_variable_of_the_notebook_is_replaced_only_by_name(shell: InteractiveS
         ("pull s found -o 1x", "not a variable name"),
         ("pull t found", "nothing is kept of 't': there is s"),
         ("vars nosuch", "nothing is kept of 'nosuch'"),
-        ("close", "give the session"),
+        ("close", "give %rlm close SESSION"),
         ("clos s", "did you mean %rlm close"),
     ],
 )
