@@ -11,6 +11,7 @@ import nbformat
 from rlm_magic.result import NodeView, Result
 
 KERNEL = "window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel"
+RUNNING = "[...document.querySelectorAll('.jp-InputPrompt')].some(prompt => prompt.textContent.includes('*'))"
 RUN_CELL = """cell => {
     const { shell, commands } = window.jupyterapp;
     shell.currentWidget.content.activeCellIndex = cell;
@@ -38,8 +39,8 @@ class Notebook:
         self.page.wait_for_function(f"{KERNEL}?.connectionStatus === 'connected'")
 
     def wait_idle(self) -> None:
-        """Wait until no cell runs."""
-        self.page.wait_for_function(f"{KERNEL}?.status === 'idle'")
+        """Wait until no cell runs. What a view says makes a kernel idle for a moment, while its cell still runs."""
+        self.page.wait_for_function(f"{KERNEL}?.status === 'idle' && !({RUNNING})")
 
     def start(self, cell: int) -> None:
         """Run a cell, 0 being the first; returns at once."""
