@@ -15,6 +15,7 @@ from .engine.errors import InputError
 from .inspecting import bring, close, find, overview, table
 from .result import Result
 from .run import live
+from .settings import Settings
 from .trace import Runs
 from .view import record, status_line
 
@@ -121,7 +122,8 @@ def _export(rest: Sequence[str], magic: RLMMagic) -> None:
 
 
 def _doctor(rest: Sequence[str], magic: RLMMagic) -> None:
-    print(report(magic.runs_dir or None))
+    model, sub_model = (magic.aliases.get(name, name) or None for name in (magic.model, magic.sub_model))
+    print(report(Settings(model, sub_model, runs_dir=magic.runs_dir or None)))
 
 
 def _cache(rest: Sequence[str], magic: RLMMagic) -> None:

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from .caching import describe
 from .engine.errors import InputError
 from .models import configured_providers, local_models
-from .settings import default_model
+from .settings import Settings
 from .subkernel import probe, probe_tiers
 from .trace import Runs
 from .view import one_line
@@ -18,19 +18,19 @@ PACKAGES = ("rlm_magic", "ipython", "ipykernel", "jupyter_client", "litellm")
 MOST = 400  # characters of the names of models
 
 
-def report(runs_dir: str | None = None) -> str:
-    """Lines of what was found; a key is named by its provider, never shown."""
-    runs = Runs(runs_dir)
+def report(settings: Settings) -> str:
+    """Lines of what was found for a question with these settings; a key is named by its provider, never shown."""
+    runs = Runs(settings.runs_dir)
     rows = {
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "packages": ", ".join(f"{name} {_version(name)}" for name in PACKAGES),
-        "model": os.environ.get("RLM_MODEL") or _default(),
+        "model": _models(settings),
         "local models": _local(),
         "keys set for": ", ".join(configured_providers(os.environ)) or "no provider",
         "subkernel": probe(),
         "sandbox": probe_tiers(),
         "runs": f"{len(runs.list())} in {runs.directory}",
-        "kept replies": _kept(runs_dir),
+        "kept replies": _kept(settings.runs_dir),
     }
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
@@ -55,8 +55,9 @@ def _kept(runs_dir: str | None) -> str:
         return str(error)
 
 
-def _default() -> str:
+def _models(settings: Settings) -> str:
     try:
-        return default_model(os.environ)
+        root, sub = settings.chosen_models()
     except InputError as error:
         return str(error)
+    return str(root) if sub == root else f"{root}, {sub} for sub-calls"

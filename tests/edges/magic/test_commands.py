@@ -139,3 +139,22 @@ def test_tab_offers_nothing_for_a_number_or_a_text(shell: InteractiveShell, opti
 def test_tab_looks_at_what_is_left_of_the_cursor(shell: InteractiveShell) -> None:
     shell.user_ns["tickets"] = "text"
     assert offered(shell, "%%rlm --sandbox l", " tickets") == ["landlock"]
+
+
+def diagnosis(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    shell.run_line_magic("rlm", "doctor")
+    return next(line for line in capsys.readouterr().out.splitlines() if line.startswith("model "))
+
+
+def test_doctor_names_the_model_that_a_question_would_get(
+    shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "canary-not-a-key")
+    assert "no model is named" in diagnosis(shell, capsys)
+    monkeypatch.setenv("RLM_MODEL", "openai/from-the-environment")
+    assert diagnosis(shell, capsys).endswith("  openai/from-the-environment")
+    shell.run_line_magic("config", "RLMMagic.aliases = {'mini': 'openai/gpt-5-mini'}")
+    shell.run_line_magic("config", "RLMMagic.model = 'openai/gpt-5'")
+    shell.run_line_magic("config", "RLMMagic.sub_model = 'mini'")
+    assert diagnosis(shell, capsys).endswith("  openai/gpt-5, openai/gpt-5-mini for sub-calls")
