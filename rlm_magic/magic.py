@@ -11,7 +11,7 @@ import keyword
 import os
 import shlex
 import sys
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,7 +30,7 @@ from .engine.ports import Model
 from .engine.types import Limits
 from .handle import Handle
 from .models import configured_providers, preload
-from .options import OPTIONS, Options, with_options
+from .options import Options, explain, with_options
 from .result import Result
 from .resuming import Recording
 from .run import Run, attended
@@ -39,6 +39,7 @@ from .templating import fill
 from .trace import Runs
 from .view import serve_bodies
 
+ANSWERED = ("answered", "forced")
 NOBODY_STEPS = (
     "--step waits for you in the live view, and none can be shown here: add --bg and use the handle's .step(), "
     "or leave --step out"
@@ -97,6 +98,7 @@ class RLMMagic(Options):
         return self.shell.user_ns  # pyright: ignore[reportOptionalMemberAccess]
 
     def _start(self, args: argparse.Namespace, question: str) -> Result | Handle | DryRun:
+        _check_out(args.out, args.names)
         named, answer_type = self._variables(args.names), self._answer_type(args)
         if args.dry_run:
             return dry_run(question, named, self._settings(args), answer_type=answer_type)
@@ -127,6 +129,7 @@ class RLMMagic(Options):
         if len(args.names) != 1:
             raise InputError("give the one run to resume: %rlm runs lists them")
         recording = Recording.load(Runs(self.runs_dir or None), args.names[0])
+        _check_out(args.out, recording.names)
         for name, value in recording.options.items():
             if getattr(args, name) is None:
                 setattr(args, name, value)
@@ -139,7 +142,6 @@ class RLMMagic(Options):
         )
 
     def _show(self, args: argparse.Namespace, start: Callable[[Settings, bool], Run]) -> Result | Handle:
-        _check_out(args.out)
         step, bg = self._option(args, "step"), self._option(args, "bg")
         live = has_live_view(self.shell, self.view)
         if step and not (live or bg):
@@ -149,18 +151,19 @@ class RLMMagic(Options):
             self._namespace.pop(args.out, None)
             screen = screen_of(self.shell, run, live=live, step=step)
             if bg:
-                print(run.notice, end="\n" if run.notice else "", file=sys.stderr)
                 run.hand_over()
-                return Handle(run, screen, self.shell, lambda result: self._bind(result, args.out))
+                return Handle(run, screen, self.shell, lambda result: self._bind(run, result, args.out))
             result = screen.watch()
-        print(run.notice, end="\n" if run.notice else "", file=sys.stderr)
-        return self._finish(result, args.out)
+        self._bind(run, result, args.out)
+        if result.status not in ANSWERED:
+            raise RunEnded(f"{result.reason}; %rlm show {result.run_id} has what there is")
+        return result
 
     def _parse(self, line: str) -> argparse.Namespace:
         try:
             return self.rlm.parser.parse_args(_words(line))  # type: ignore[attr-defined]
         except UsageError as error:
-            raise InputError(_with_hint(str(error))) from None
+            raise InputError(explain(str(error))) from None
 
     def _answer_type(self, args: argparse.Namespace) -> AnswerType | None:
         return AnswerType.named(args.as_type, self._namespace) if args.as_type else None
@@ -222,16 +225,13 @@ class RLMMagic(Options):
     def _alias(self, model: str) -> str | None:
         return self.aliases.get(model, model) or None
 
-    def _finish(self, result: Result, out: str | None) -> Result:
-        if result.status not in ("answered", "forced"):
-            raise RunEnded(f"{result.reason}; %rlm show {result.run_id} has what there is")
+    def _bind(self, run: Run, result: Result, out: str | None) -> None:
+        """Bind the answer, if there is one, and say what the user should know of it."""
+        if run.notice:
+            print(run.notice, file=sys.stderr)
         if result.status == "forced":
             print(f"forced answer: {result.reason}; check it before you rely on it", file=sys.stderr)
-        self._bind(result, out)
-        return result
-
-    def _bind(self, result: Result, out: str | None) -> None:
-        if out is not None and result.status in ("answered", "forced"):
+        if out is not None and result.status in ANSWERED:
             self._namespace[out] = result.answer
 
 
@@ -251,21 +251,16 @@ def _words(line: str) -> list[str]:
         raise InputError(f"the line cannot be read: {error}") from None
 
 
-def _check_out(name: str | None) -> None:
+def _check_out(name: str | None, bound: Collection[str]) -> None:
     if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
         raise InputError(f"-o {name!r} is not a variable name: give one such as answer")
+    if name in bound:
+        raise InputError(f"-o {name} would replace the variable that is asked about: give another name")
 
 
 def _split_semicolon(question: str) -> tuple[str, bool]:
     text = question.rstrip()
     return (text[:-1].rstrip(), True) if text.endswith(";") else (text, False)
-
-
-def _with_hint(message: str) -> str:
-    unknown = next((word for word in message.split() if word.startswith("-")), "")
-    if not message.startswith("unrecognized arguments") or not unknown:
-        return message
-    return f"{unknown} is not an option of %%rlm: did you mean {did_you_mean(unknown, OPTIONS)}"
 
 
 def _cell_instead_of_line(lines: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Any
 
 from .answers import AnswerType
 from .dryrun import DryRun, dry_run
+from .engine.errors import InputError
 from .engine.events import Event
 from .engine.types import Limits
 from .inspecting import close
@@ -16,6 +18,7 @@ from .result import Result
 from .resuming import Recording
 from .run import Run, attended
 from .settings import Settings
+from .subkernel import in_thread
 from .tools import named as named_tools
 from .trace import Runs
 
@@ -117,7 +120,11 @@ class RLM:
         on_event: Callable[[Event], None] | None = None,
     ) -> Result:
         """`completion` under a running event loop; cancelling the wait stops the run."""
-        return await self._start(query, _named(context, variables), output_type, on_event, session=session).result()
+        named = _named(context, variables)
+        run = await _started(lambda: self._start(query, named, output_type, on_event, session=session))
+        result = await run.result()
+        _log_notice(run)
+        return result
 
     def close(self, session: str) -> None:
         """End a session, of this `RLM` or of a cell.
@@ -183,12 +190,28 @@ def _wait(start: Callable[[], Run]) -> Result:
     with attended():
         run = start()
         result = run.wait()
-    if run.notice:
-        log.warning("%s", run.notice)
+    _log_notice(run)
     if result.status == "stopped":
         raise KeyboardInterrupt(f"run {result.run_id} was stopped")
     return result
 
 
+async def _started(start: Callable[[], Run]) -> Run:
+    """Start a run on another thread: it may ask a server for its window. A cancelled wait stops it."""
+    starting = asyncio.ensure_future(in_thread(start))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        starting.add_done_callback(lambda done: done.cancelled() or done.exception() or done.result().stop())
+        raise
+
+
+def _log_notice(run: Run) -> None:
+    if run.notice:
+        log.warning("%s", run.notice)
+
+
 def _named(context: object, variables: Mapping[str, object] | None) -> dict[str, object]:
-    return dict(variables or {}) if context is None else {"context": context, **(variables or {})}
+    if context is not None and variables:
+        raise InputError("both context= and variables= are given: put the context into variables under a name")
+    return dict(variables or {}) if context is None else {"context": context}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,8 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
+from rlm_magic import RLM
+from rlm_magic.engine.errors import InputError
 from rlm_magic.magic import RunEnded
 from rlm_magic.result import Result
 from tests.edges.conftest import PROVIDER_KEYS
@@ -200,3 +206,67 @@ def test_the_models_library_is_imported_beside_the_first_cells_where_a_key_is_se
     environment |= {"IPYTHONDIR": str(tmp_path), **key}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=100)
     assert (done.stdout, done.stderr) == (f"{imported}\n", "")
+
+
+def test_out_never_replaces_what_is_asked_about(shell: InteractiveShell, server: OpenAIServer) -> None:
+    shell.user_ns["tickets"] = "precious"
+    with pytest.raises(UsageError, match="-o tickets would replace the variable that is asked about"):
+        ask(shell, server, "tickets -o tickets", "FINAL(len(context))")
+    assert shell.user_ns["tickets"] == "precious"
+    assert server.requests == []
+
+
+def test_a_forced_answer_in_the_background_is_said_to_be_one(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def root(request: Request) -> str:
+        return "a guess" if "Reply with the answer alone" in request.prompt else code("print('looking')")
+
+    with OpenAIServer(root) as running:
+        handle = shell.run_cell_magic("rlm", f"-o out --bg --turns 1 -m openai/root --api-base {running.url}", "what?")
+        handle.result(60)
+    assert shell.user_ns["out"] == "a guess"
+    assert "forced answer: turns=1 is used up" in capsys.readouterr().err
+
+
+def test_a_display_that_fails_costs_no_answer(
+    shell: InteractiveShell, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    latin = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", latin)
+        ask(shell, server, "-o out", "FINAL('✓')")
+    assert shell.user_ns["out"] == "✓"
+    assert "the run cannot be shown" in capsys.readouterr().err
+
+
+def test_acompletion_leaves_its_loop_free_while_the_run_is_prepared(server: OpenAIServer) -> None:
+    """A local server is asked for its window first; here it answers when the loop has gone on."""
+    gone_on = threading.Event()
+
+    class Listing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert gone_on.wait(30)
+            self.send_error(404)
+
+        def do_POST(self) -> None:
+            self.send_error(400)
+
+    async def main(url: str) -> Result:
+        rlm = RLM("openai/root", api_base=url, api_key="none")
+        running = asyncio.ensure_future(rlm.acompletion("what?"))
+        await asyncio.sleep(0)
+        gone_on.set()
+        return await running
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listing) as listing:
+        threading.Thread(target=listing.serve_forever, daemon=True).start()
+        result = asyncio.run(main(f"http://127.0.0.1:{listing.server_port}/v1"))
+        listing.shutdown()
+    assert result.status == "failed"
+
+
+def test_a_context_beside_variables_is_refused(server: OpenAIServer) -> None:
+    rlm = RLM("openai/root", api_base=server.url, api_key="none")
+    with pytest.raises(InputError, match="both context= and variables= are given"):
+        rlm.completion("what?", "text", variables={"more": "text"})
