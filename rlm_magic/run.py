@@ -24,7 +24,7 @@ from .engine.recorder import Recorder
 from .engine.replay import RecordedGate
 from .engine.tree import Tree
 from .engine.types import Answer, Json
-from .models import close_connections, concealing
+from .models import close_connections, concealing, redact
 from .preparing import refuse_inside_subkernel, subkernels_of, task_of, versions
 from .result import AS_SUBMITTED, Result
 from .resuming import Recording, kept_options
@@ -124,6 +124,7 @@ class Run:
             tools=Toolbox(settings.tools, self.workplace, settings.limits.cell_seconds),
             check=self._check,
             header=self._header(),
+            redact=redact,
         )
         engine().before_close(close_connections)
         self.thread = threading.get_ident()

@@ -76,6 +76,7 @@ class Harness:
         model: the root model; sub_model: that of sub-calls and of sub-RLMs.
         check: what is wrong with the run's answer, in words for the model, or nothing. It is told once.
         header: further fields of the run's node.
+        redact: takes secrets out of what a model raised.
         reply_tokens: what one reply may have; None: 16,000 a root model's, 4,000 a sub-call's.
     """
 
@@ -89,6 +90,7 @@ class Harness:
     tools: Tools = field(default_factory=NoTools)
     check: Callable[[Json], Awaitable[str]] = accept_any
     header: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    redact: Callable[[str], str] = str
     reply_tokens: int | None = None
 
     @property

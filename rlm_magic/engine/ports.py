@@ -38,7 +38,8 @@ class Model(Protocol):
         """Answer once, retrying what is worth retrying.
 
         Raises:
-            ModelError: no usable reply; the message is redacted and fit for display. Cancelling closes the connection.
+            ModelError: no usable reply; the message is redacted and fit for display. Anything else that is
+                raised counts as one. Cancelling closes the connection.
         """
         ...
 

@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequ
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from traceback import format_exception_only
 from typing import Any, TypeAlias, TypeVar
 
 from .budget import Reservation, estimate, text_tokens
-from .errors import EmptyReply, LimitReached, RLMError
+from .errors import EmptyReply, LimitReached, ModelError, RLMError
 from .events import digest, usage_field
 from .harness import Harness
 from .parse import split_thought
@@ -19,6 +20,8 @@ from .recorder import Recorder
 from .types import Completion, Decision, Message
 
 T = TypeVar("T")
+
+ERROR_CHARS = 500
 
 # A request that may be sent, the reply that is known already, or how it is known to fail.
 Ticket: TypeAlias = Reservation | Completion | RLMError
@@ -136,7 +139,7 @@ async def _request(harness: Harness, node: str, request: Request, reservation: R
             harness.replies.sending(node, request)
             await recorder.written()
             sent = True
-            completion = await request.model.complete(request.messages, max_tokens=reservation.max_tokens)
+            completion = await _complete(harness, request, reservation.max_tokens)
         usage, written = completion.usage, text_tokens(completion.text + completion.reasoning)
     except EmptyReply as empty:
         usage = empty.usage
@@ -150,6 +153,17 @@ async def _request(harness: Harness, node: str, request: Request, reservation: R
         else:
             harness.budget.release(reservation)
     return completion
+
+
+async def _complete(harness: Harness, request: Request, max_tokens: int) -> Completion:
+    try:
+        return await request.model.complete(request.messages, max_tokens=max_tokens)
+    except ModelError:
+        raise
+    except Exception as error:  # of a model that the user wrote
+        said = "".join(format_exception_only(error))
+        why = f"{request.model.name} raised {' '.join(harness.redact(said).split())}"
+        raise ModelError(why[:ERROR_CHARS]) from error
 
 
 def _asked(recorder: Recorder, node: str, request: Request) -> dict[str, Any]:

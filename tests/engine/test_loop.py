@@ -17,8 +17,9 @@ from rlm_magic.engine.errors import (
     SandboxError,
     WindowError,
 )
+from rlm_magic.engine.harness import PassGate
 from rlm_magic.engine.loop import solve
-from rlm_magic.engine.types import CellResult, Change, Completion, Earlier, Limits, Price, Task, Usage
+from rlm_magic.engine.types import CellResult, Change, Completion, Decision, Earlier, Limits, Price, Task, Usage
 from rlm_magic.testing import FakeSandbox, MemoryJournal, ScriptedModel, fake_harness, variable
 
 from .support import DOCS, Ran, check_record, code, run
@@ -338,13 +339,49 @@ def test_empty_replies_in_a_row_end_the_run() -> None:
 def test_an_unexpected_exception_is_raised_with_every_node_closed() -> None:
     journal = MemoryJournal()
     with pytest.raises(RuntimeError, match="a bug"):
-        run([RuntimeError("a bug")], journal=journal)
+        run([LOOK], journal=journal, gate=BrokenGate(RuntimeError("a bug")))
     check_record(journal)
 
 
 def test_a_timeout_error_of_a_port_is_not_the_deadline() -> None:
     with pytest.raises(TimeoutError):
-        run([TimeoutError("a bug")])
+        run([LOOK], gate=BrokenGate(TimeoutError("a bug")))
+
+
+class BrokenGate(PassGate):
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def cell(self, node: str, code: str) -> Decision:
+        raise self.error
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("the key my-secret\nis refused"), "scripted raised RuntimeError: the key *** is refused"),
+        (TimeoutError(), "scripted raised TimeoutError"),
+        (InputError("no such model"), "scripted raised rlm_magic.engine.errors.InputError: no such model"),
+        (Mute(), f"scripted raised {__name__}.Mute: <exception str() failed>"),
+        (ValueError("x" * 10_000), "scripted raised ValueError: " + "x" * 472),
+    ],
+)
+def test_whatever_a_model_raises_ends_the_run_in_one_line(error: Exception, reason: str) -> None:
+    ran = run([error], redact=lambda text: text.replace("my-secret", "***"))
+    assert (ran.answer.outcome, ran.answer.reason) == ("failed", reason)
+    assert ran.nodes("run")[0].fields["reason"] == reason
+
+
+def test_what_a_model_raises_in_a_sub_call_is_told_to_the_code_and_the_run_goes_on() -> None:
+    script = [code("print(llm_query(docs))"), RuntimeError("no route"), code("FINAL(docs)")]
+    ran = run(script)
+    assert ran.answer.outcome == "answered"
+    assert "scripted raised RuntimeError: no route" in ran.last_prompt()
 
 
 class Opened:

@@ -9,6 +9,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from rlm_magic.engine.errors import AuthError, ModelError
+from rlm_magic.engine.harness import NoReplies
 from rlm_magic.engine.subcalls import OVER
 from rlm_magic.engine.types import CellResult, Completion, Limits, Message, SubCall, SubReply, Usage
 from rlm_magic.testing import FakeSandbox, ScriptedModel, variable
@@ -209,9 +210,15 @@ def test_a_refused_key_two_levels_down_ends_the_run() -> None:
     assert (ran.answer.outcome, ran.answer.reason) == ("failed", "refused")
 
 
+class BrokenReplies(NoReplies):
+    def find(self, kind: str, node: str, request: str) -> None:
+        if kind == "llm":
+            raise ZeroDivisionError("bug")
+
+
 def test_a_bug_in_a_sub_call_comes_out() -> None:
     with pytest.raises(ZeroDivisionError):
-        run(answering(code("print(docs)", "llm_query_batched(['a'] * 5)"), sub=lambda _: ZeroDivisionError("bug")))
+        run(answering(code("print(docs)", "llm_query_batched(['a'] * 5)")), replies=BrokenReplies())
 
 
 def test_calls_after_the_run_was_ended_are_refused() -> None:
