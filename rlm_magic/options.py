@@ -16,7 +16,7 @@ from traitlets import Bool, Dict, Enum, Float, Int, Unicode
 
 from .display import VIEWS
 from .engine.types import Limits
-from .settings import CACHES, SANDBOXES
+from .settings import CACHES, SANDBOXES, hint
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULTS = Limits()
@@ -112,3 +112,17 @@ def with_options(magic: F) -> F:
     for add in reversed(ARGUMENTS):
         magic = add(magic)
     return magic_arguments()(magic)
+
+
+def explain(refusal: str) -> str:
+    """What argparse says of a line, with the next step where it names none."""
+    start, _, unplaced = refusal.partition("unrecognized arguments: ")
+    if start or not unplaced:
+        return refusal
+    unknown = next((word.partition("=")[0] for word in unplaced.split() if word.startswith("-")), None)
+    if unknown:
+        return f"{unknown} is not an option of %%rlm: {hint(unknown, OPTIONS, '%%rlm? lists them')}"
+    return (
+        f"{unplaced} has no place there: names come before the options, and what has spaces goes in quotes, "
+        "such as --as 'dict[str, int]'"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
@@ -144,6 +144,12 @@ def default_model(environ: Mapping[str, str]) -> str:
         f"no model is named, but a key for {', '.join(providers)} is set: name one with -m (such as -m openai/gpt-5), "
         f"or -m {OFFLINE_MODEL} for the offline policy"
     )
+
+
+def hint(value: str, known: Iterable[str], otherwise: str = "") -> str:
+    """``did you mean A or B?`` with the nearest of the known names; ``otherwise`` if none is near."""
+    near = get_close_matches(value, list(known), n=3)
+    return f"did you mean {' or '.join(near)}?" if near else otherwise
 
 
 def did_you_mean(value: str, known: Sequence[str]) -> str:
