@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .engine.errors import InputError
 from .engine.prompt import as_text
 from .engine.types import Json
-from .settings import did_you_mean
+from .settings import hint
 from .subkernel import in_thread
 
 if TYPE_CHECKING:
@@ -133,11 +133,8 @@ def _evaluated(text: str, namespace: Mapping[str, Any]) -> object:
         kind = eval(text, {**known, **namespace, "json": JsonValue})
     except NameError as error:
         types = [name for name, value in {**vars(builtins), **namespace}.items() if isinstance(value, type)]
-        near = did_you_mean(str(error.name), [*types, "json"])
-        hint = (
-            f"did you mean {near}" if near.endswith("?") else "define it in a cell above, or give int, list[str], json"
-        )
-        raise InputError(f"--as {text}: there is no type {error.name!r}: {hint}") from None
+        near = hint(str(error.name), [*types, "json"], "define it in a cell above, or give int, list[str], json")
+        raise InputError(f"--as {text}: there is no type {error.name!r}: {near}") from None
     except Exception as error:
         raise InputError(f"--as {text} is not a type ({error}): give one such as int, list[str] or json") from None
     return kind

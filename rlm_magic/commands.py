@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 from IPython.display import display  # pyright: ignore[reportUnknownVariableType]
@@ -15,7 +14,7 @@ from .engine.errors import InputError
 from .inspecting import bring, close, find, overview, table
 from .result import Result
 from .run import live
-from .settings import Settings
+from .settings import Settings, hint
 from .trace import Runs
 from .view import record, status_line
 
@@ -73,10 +72,8 @@ def _check(name: str, rest: Sequence[str], takes: str) -> None:
 
 
 def _unknown(name: str) -> str:
-    near = get_close_matches(name, COMMANDS, n=1)
-    if near:
-        return f"{name!r} is not a command of %rlm: did you mean %rlm {near[0]}?"
-    return f"{name!r} is not a command of %rlm: to ask a question type %%rlm {name}; %rlm help lists the commands"
+    otherwise = f"to ask a question type %%rlm {name}; %rlm help lists the commands"
+    return f"{name!r} is not a command of %rlm: {hint(name, COMMANDS, otherwise)}"
 
 
 def _status(rest: Sequence[str], magic: RLMMagic) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import keyword
 import time
 from collections.abc import Coroutine, Sequence
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from .background import engine
@@ -13,6 +12,7 @@ from .engine.errors import InputError
 from .engine.types import Change
 from .guest.show import type_name
 from .sessions import Session, kept, remove
+from .settings import hint
 from .view import duration
 
 T = TypeVar("T")
@@ -66,8 +66,7 @@ def find(name: str | None) -> Session:
 
 def _known(name: str, every: Sequence[Session]) -> str:
     names = [session.name or session.last for session in every]
-    near = get_close_matches(name, names, n=1)
-    return f"did you mean {near[0]}?" if near else f"there is {', '.join(names)}" if names else NONE_KEPT
+    return hint(name, names, f"there is {', '.join(names)}" if names else NONE_KEPT)
 
 
 def variables(session: Session) -> tuple[Change, ...]:

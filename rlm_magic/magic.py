@@ -34,7 +34,7 @@ from .options import Options, explain, with_options
 from .result import Result
 from .resuming import Recording
 from .run import Run, attended
-from .settings import LIMITS, Settings, did_you_mean
+from .settings import LIMITS, Settings, hint
 from .templating import fill
 from .trace import Runs
 from .view import serve_bodies
@@ -177,16 +177,15 @@ class RLMMagic(Options):
     def _tools(self, names: list[str]) -> dict[str, Callable[..., Any]]:
         for name in names:
             if not callable(self._namespace.get(name)):
-                near = did_you_mean(name, function_names(self._namespace))
-                hint = f"did you mean {near}" if near.endswith("?") else "define it with def first"
-                raise InputError(f"--tool {name}: there is no function {name!r} in this notebook: {hint}")
+                near = hint(name, function_names(self._namespace), "define it with def first")
+                raise InputError(f"--tool {name}: there is no function {name!r} in this notebook: {near}")
         return {name: self._namespace[name] for name in names}
 
     def _unknown(self, name: str) -> str:
         if "/" in name:
             return f"{name!r} is not a variable: name a model with -m {name}"
-        near = did_you_mean(name, variable_names(self._namespace))
-        return f"no variable named {name!r} in this notebook" + (f": did you mean {near}" if near.endswith("?") else "")
+        near = hint(name, variable_names(self._namespace), "set it in a cell first")
+        return f"no variable named {name!r} in this notebook: {near}"
 
     def _settings(self, args: argparse.Namespace) -> Settings:
         return Settings(

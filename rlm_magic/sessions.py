@@ -10,13 +10,12 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import Any
 
 from .engine.errors import InputError
 from .engine.prompt import EXCHANGES, as_text
 from .engine.types import Answer, Change, Earlier, Task, Variable
-from .settings import Settings
+from .settings import Settings, hint
 from .subkernel import Subkernel, Subkernels
 
 MOST = 8
@@ -241,9 +240,7 @@ def remove(name: str) -> Session:
     with _guard:
         session = _sessions.get(name)
         if session is None:
-            near = get_close_matches(name, _sessions, n=1)
-            hint = f"did you mean {near[0]}?" if near else "%rlm sessions lists them"
-            raise InputError(f"there is no session {name!r}: {hint}")
+            raise InputError(f"there is no session {name!r}: {hint(name, _sessions, '%rlm sessions lists them')}")
         if session.holder:
             raise InputError(f"session {name!r} is in use by run {session.holder}: %rlm stop {session.holder} first")
         return _sessions.pop(name)

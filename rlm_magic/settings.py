@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
@@ -69,7 +69,9 @@ class Settings:
     def __post_init__(self) -> None:
         for name, value, known in (("sandbox", self.sandbox, SANDBOXES), ("cache", self.cache, CACHES)):
             if value not in known:
-                raise InputError(f"{name}={value!r} is not known: give {did_you_mean(value, known)}")
+                raise InputError(
+                    f"{name}={value!r} is not known: {hint(str(value), known, 'give ' + ' or '.join(known))}"
+                )
         if self.cassette and self.cache == "off":
             raise InputError(
                 f"cassette {self.cassette} says where replies are kept, not what to do with them: "
@@ -150,9 +152,3 @@ def hint(value: str, known: Iterable[str], otherwise: str = "") -> str:
     """``did you mean A or B?`` with the nearest of the known names; ``otherwise`` if none is near."""
     near = get_close_matches(value, list(known), n=3)
     return f"did you mean {' or '.join(near)}?" if near else otherwise
-
-
-def did_you_mean(value: str, known: Sequence[str]) -> str:
-    """The nearest known names, or all of them, worded to follow a verb."""
-    near = get_close_matches(value, known, n=3)
-    return " or ".join(near or known) + ("?" if near else "")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
+
+from rlm_magic import RLM
+from rlm_magic.engine.errors import InputError
 
 
 def refusal(shell: InteractiveShell, line: str, question: str = "how many lines?") -> str:
@@ -62,6 +66,23 @@ def test_a_key_without_a_model_asks_for_one(asked: InteractiveShell, monkeypatch
     assert "-m" in message
     assert "rlm-offline/policy" in message
     assert "canary" not in message
+
+
+def test_no_variable_that_is_like_it_says_what_to_do(asked: InteractiveShell) -> None:
+    assert refusal(asked, "zzz").endswith("no variable named 'zzz' in this notebook: set it in a cell first")
+
+
+@pytest.mark.parametrize(
+    ("cache", "words"),
+    [
+        ("replya", "cache='replya' is not known: did you mean replay?"),
+        (True, "cache=True is not known: give off or on"),
+    ],
+)
+def test_from_python_a_setting_that_is_not_known_is_refused(cache: Any, words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        RLM(cache=cache)
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("question", ["", "   \n"])

@@ -275,7 +275,7 @@ def test_a_variable_of_the_notebook_is_replaced_only_by_name(shell: InteractiveS
         ("pull t found", "nothing is kept of 't': there is s"),
         ("vars nosuch", "nothing is kept of 'nosuch'"),
         ("close", "give %rlm close SESSION"),
-        ("clos s", "did you mean %rlm close"),
+        ("clos s", "did you mean close"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(shell: InteractiveShell, ask: Ask, line: str, said: str) -> None:
