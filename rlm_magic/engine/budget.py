@@ -3,8 +3,8 @@
 A call is reserved at its worst before it is sent and settled at what it used: `calls` is exact, tokens and cost
 overshoot by no more than the estimate's error of the calls in flight. A server that counts too little is believed down
 to `BELIEVED` of what the texts suggest, below that the estimate is booked: so it cannot stretch a limit to more than
-2.5 times. One call and a tenth of tokens and cost are held
-back for the extract call of the root, so that a run that uses everything up still answers.
+2.5 times. One call and a tenth of tokens and cost are held back for the extract call of the root, so that a run that
+uses everything up still answers.
 """
 
 from __future__ import annotations
