@@ -22,14 +22,16 @@ if TYPE_CHECKING:
     from .handle import Handle
     from .magic import RLMMagic
 
+NEWEST = 20  # runs that are listed unasked
 HELP = """\
 %%rlm NAME [options]      ask about a variable; the question goes below (%%rlm? lists the options)
 %rlm status               the runs under way
-%rlm runs                 the recorded runs, newest first
+%rlm runs [N]             the newest recorded runs, 20 or N
 %rlm show [ID]            one run's tree and answer; ID may be cut short, none: the last run
 %rlm stop [ID]            stop a run, or all
 %rlm resume ID [options]  go on with a run that was stopped or killed; with more --calls, with one that a limit ended
 %rlm export ID FILE       write a run to FILE: .jsonl, .html, .md or .json
+%rlm forget ID|all        delete a run's record, or those of all runs that have ended; does not ask
 %rlm sessions             the sessions that --session opened: questions, age, memory, state
 %rlm close SESSION        end one
 %rlm vars [WHICH]         the variables of the model's code, of a session or of the last run (for some minutes)
@@ -82,8 +84,17 @@ def _status(rest: Sequence[str], magic: RLMMagic) -> None:
 
 
 def _runs(rest: Sequence[str], magic: RLMMagic) -> None:
-    rows = [str(entry) for entry in _store(magic).list()]
+    most, every = _number(rest[0]) if rest else NEWEST, _store(magic).list()
+    rows = [str(entry) for entry in every[:most]]
+    if len(every) > most:
+        rows.append(f"and {len(every) - most:,} more: %rlm runs {len(every)} lists all")
     print("\n".join(rows) or f"no runs are recorded in {_store(magic).directory}")
+
+
+def _number(word: str) -> int:
+    if not word.isdecimal() or int(word) == 0:
+        raise InputError(f"{word!r} is not a number of runs: give one such as %rlm runs 50")
+    return int(word)
 
 
 def _show(rest: Sequence[str], magic: RLMMagic) -> Result:
@@ -116,6 +127,15 @@ def _resume(rest: Sequence[str], magic: RLMMagic) -> Result | Handle:
 def _export(rest: Sequence[str], magic: RLMMagic) -> None:
     path = Result.load(_store(magic).find(rest[0])).export(rest[1])
     print(f"wrote {path}")
+
+
+def _forget(rest: Sequence[str], magic: RLMMagic) -> None:
+    runs = _store(magic)
+    sizes = runs.forget(rest[0])
+    what = next(iter(sizes)) if len(sizes) == 1 else f"{len(sizes):,} runs"
+    stay = len(runs.list()) if rest[0] == "all" else 0
+    left = f"; {stay} {'is' if stay == 1 else 'are'} under way and {'stays' if stay == 1 else 'stay'}" if stay else ""
+    print(f"forgot {what}, {sum(sizes.values()) / 1000:,.1f} kB{left}")
 
 
 def _doctor(rest: Sequence[str], magic: RLMMagic) -> None:
@@ -158,11 +178,12 @@ def _store(magic: RLMMagic) -> Runs:
 
 COMMANDS = {
     "status": Command(_status, ""),
-    "runs": Command(_runs, ""),
+    "runs": Command(_runs, "[N]"),
     "show": Command(_show, "[ID]"),
     "stop": Command(_stop, "[ID]"),
     "resume": Command(_resume),
     "export": Command(_export, "ID FILE"),
+    "forget": Command(_forget, "ID|all"),
     "sessions": Command(_sessions, ""),
     "close": Command(_close, "SESSION"),
     "vars": Command(_vars, "[WHICH]"),

@@ -89,8 +89,9 @@ def _command(shell: InteractiveShell, words: list[str]) -> list[str]:
     match words:
         case []:
             return list(COMMANDS)
-        case ["show" | "resume" | "export"]:
-            return [run.id for run in Runs(_magic(shell).runs_dir or None).list()]
+        case ["show" | "resume" | "export" | "forget"]:
+            runs = [run.id for run in Runs(_magic(shell).runs_dir or None).list()]
+            return [*runs, "all"] if words == ["forget"] else runs
         case ["stop"]:
             return list(live)
         case ["close" | "vars" | "pull"]:

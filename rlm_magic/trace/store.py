@@ -90,6 +90,24 @@ class Runs:
             raise InputError(_not_one(name, list(ids), [_id(path) for path in found]))
         return found[0]
 
+    def forget(self, name: str) -> dict[str, int]:
+        """Delete the record that `find` gives, or with "all" every one but those of runs under way.
+
+        Returns:
+            the bytes that each took, by ID.
+
+        Raises:
+            InputError: there is no such record, its run is under way, or it cannot be deleted.
+        """
+        paths = [path for path in self._paths() if not is_live(path)] if name == "all" else [self._ended(name)]
+        return {_id(path): _delete(path) for path in paths}
+
+    def _ended(self, name: str) -> Path:
+        path = self.find(name)
+        if is_live(path):
+            raise InputError(f"run {_id(path)} is under way: %rlm stop {_id(path)} ends it")
+        return path
+
     def _paths(self) -> list[Path]:
         try:
             names = [name for name in os.listdir(self.directory) if name.endswith(SUFFIX)]
@@ -109,6 +127,15 @@ def _not_one(name: str, ids: list[str], found: list[str]) -> str:
 
 def _id(path: Path) -> str:
     return path.name.removesuffix(SUFFIX)
+
+
+def _delete(path: Path) -> int:
+    try:
+        size = path.stat().st_size
+        path.unlink()
+    except OSError as error:
+        raise InputError(f"the record {path} cannot be deleted: {error.strerror}") from None
+    return size
 
 
 def _recorded(path: Path) -> RecordedRun:

@@ -58,7 +58,8 @@ def test_stop_without_an_id_stops_all(shell: InteractiveShell, begin: Begin) -> 
     ("line", "takes"),
     [
         ("status a b c", "%rlm status"),
-        ("runs 5 --json", "%rlm runs"),
+        ("runs 5 --json", "%rlm runs [N]"),
+        ("forget", "%rlm forget ID|all"),
         ("show last --json", "%rlm show [ID]"),
         ("stop 1 2", "%rlm stop [ID]"),
         ("export last", "%rlm export ID FILE"),
@@ -105,7 +106,9 @@ def test_tab_offers_stop_the_runs_under_way(shell: InteractiveShell, begin: Begi
     assert {ended.run_id, under_way.run_id} <= set(offered(shell, "%rlm show "))
 
 
-@pytest.mark.parametrize("line", ["doctor ", "status ", "show last ", "stop 1 ", "export last ", "export last a.html "])
+@pytest.mark.parametrize(
+    "line", ["doctor ", "status ", "runs ", "show last ", "stop 1 ", "export last ", "export last a.html "]
+)
 def test_tab_offers_no_commands_where_none_may_follow(shell: InteractiveShell, line: str) -> None:
     assert not set(commands.COMMANDS) & set(offered(shell, f"%rlm {line}"))
 
@@ -158,3 +161,60 @@ def test_doctor_names_the_model_that_a_question_would_get(
     shell.run_line_magic("config", "RLMMagic.model = 'openai/gpt-5'")
     shell.run_line_magic("config", "RLMMagic.sub_model = 'mini'")
     assert diagnosis(shell, capsys).endswith("  openai/gpt-5, openai/gpt-5-mini for sub-calls")
+
+
+def said(shell: InteractiveShell, capsys: pytest.CaptureFixture[str], line: str) -> list[str]:
+    capsys.readouterr()
+    shell.run_line_magic("rlm", line)
+    return capsys.readouterr().out.splitlines()
+
+
+def record(shell: InteractiveShell, run_id: str) -> Path:
+    path = Path(shell.magics_manager.registry["RLMMagic"].runs_dir, f"{run_id}.rlm.jsonl")
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"x" * 2_000)
+    return path
+
+
+def test_runs_lists_the_newest_and_says_how_many_more(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = [f"20261121-0900{second:02}-abcd" for second in range(23)]
+    for each in ids:
+        record(shell, each)
+    *rows, last = said(shell, capsys, "runs")
+    assert [row.split()[0] for row in rows] == ids[:2:-1]
+    assert last == "and 3 more: %rlm runs 23 lists all"
+    *rows, last = said(shell, capsys, "runs 2")
+    assert [row.split()[0] for row in rows] == ids[:-3:-1]
+    assert len(said(shell, capsys, "runs 23")) == 23
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "many", "1.5"])
+def test_runs_takes_a_number(shell: InteractiveShell, number: str) -> None:
+    assert f"{number!r} is not a number of runs" in refusal(shell, f"runs {number}")
+
+
+def test_forget_deletes_one_record_and_says_so(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    kept, forgotten = record(shell, "20261121-090000-abcd"), record(shell, "20261121-090001-abcd")
+    assert "begins the names of 2 runs" in refusal(shell, "forget 2026")
+    assert said(shell, capsys, "forget 20261121-090001") == ["forgot 20261121-090001-abcd, 2.0 kB"]
+    assert kept.exists()
+    assert not forgotten.exists()
+
+
+def test_forget_leaves_a_run_that_is_under_way(
+    shell: InteractiveShell, begin: Begin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    under_way = begin()
+    ended = [record(shell, f"20251121-09000{number}-abcd") for number in range(3)]
+    assert f"%rlm stop {under_way.run_id}" in refusal(shell, f"forget {under_way.run_id}")
+    assert said(shell, capsys, "forget all") == ["forgot 3 runs, 6.0 kB; 1 is under way and stays"]
+    assert not any(path.exists() for path in ended)
+    under_way.stop()
+    assert under_way.result().trace.exists()
+
+
+def test_tab_offers_forget_the_recorded_runs(shell: InteractiveShell) -> None:
+    record(shell, "20261121-090000-abcd")
+    assert {"20261121-090000-abcd", "all"} <= set(offered(shell, "%rlm forget "))
