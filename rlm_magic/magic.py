@@ -34,7 +34,7 @@ from .options import Options, explain, with_options
 from .result import Result
 from .resuming import Recording
 from .run import Run, attended
-from .settings import LIMITS, Settings, hint
+from .settings import LIMITS, OPTION_OF, Settings, hint
 from .templating import fill
 from .trace import Runs
 from .view import serve_bodies
@@ -203,6 +203,7 @@ class RLMMagic(Options):
             cache=self._option(args, "cache"),
             cassette=args.cassette,
             model_notes=self.model_notes,
+            limit_names=OPTION_OF,
             runs_dir=self.runs_dir or None,
         )
 
@@ -213,8 +214,7 @@ class RLMMagic(Options):
             try:
                 Limits(**limits)
             except InputError as error:
-                option = "--" + name.replace("_", "-")
-                raise InputError(option + str(error).removeprefix(field)) from None
+                raise InputError(OPTION_OF[field] + str(error).removeprefix(field)) from None
         return Limits(**limits)
 
     def _option(self, args: argparse.Namespace, name: str) -> Any:

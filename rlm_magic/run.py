@@ -125,6 +125,7 @@ class Run:
             check=self._check,
             header=self._header(),
             redact=redact,
+            limit_names=settings.limit_names,
         )
         engine().before_close(close_connections)
         self.thread = threading.get_ident()

@@ -28,6 +28,7 @@ LIMITS = {
     "concurrency": "concurrency",
     "memory": "memory",
 }
+OPTION_OF = {field: "--" + name.replace("_", "-") for name, field in LIMITS.items()}
 SANDBOXES = ("auto", "bwrap", "landlock", "none")
 CACHES = ("off", "on", "replay")
 
@@ -43,7 +44,8 @@ class Settings:
     ``tools`` are functions that the model's code may call, by name.
     ``session`` keeps its variables for the next question, ``keep`` for so many seconds for a look at them.
     ``cache`` and ``cassette`` say where replies are kept. ``model_notes``: advice for models, by a pattern of their
-    names. ``runs_dir``: where the records go; None: Jupyter's data directory.
+    names. ``limit_names``: what the user calls a limit, if not by its field. ``runs_dir``: where the records go; None:
+    Jupyter's data directory.
 
     Raises:
         InputError: an unknown sandbox or cache, or a ``max_tokens`` that is too small for an answer.
@@ -64,6 +66,7 @@ class Settings:
     cache: str = "off"
     cassette: str | None = None
     model_notes: Mapping[str, str] | None = None
+    limit_names: Mapping[str, str] = field(default_factory=dict[str, str])
     runs_dir: str | None = None
 
     def __post_init__(self) -> None:

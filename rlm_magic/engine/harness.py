@@ -77,6 +77,7 @@ class Harness:
         check: what is wrong with the run's answer, in words for the model, or nothing. It is told once.
         header: further fields of the run's node.
         redact: takes secrets out of what a model raised.
+        limit_names: what the user calls a limit, where that is not its field's name.
         reply_tokens: what one reply may have; None: 16,000 a root model's, 4,000 a sub-call's.
     """
 
@@ -91,6 +92,7 @@ class Harness:
     check: Callable[[Json], Awaitable[str]] = accept_any
     header: Mapping[str, Any] = field(default_factory=dict[str, Any])
     redact: Callable[[str], str] = str
+    limit_names: Mapping[str, str] = field(default_factory=dict[str, str])
     reply_tokens: int | None = None
 
     @property

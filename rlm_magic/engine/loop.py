@@ -162,7 +162,9 @@ class _Rlm:
 
     def _reason(self, why: str, limit: LimitReached | None) -> str:
         """The reason for the user, who can raise a limit; for the code above a sub-RLM, which cannot, without that."""
-        return f"{why}: raise {limit.limit} to go further" if limit and self.is_run else why
+        if limit is None or not self.is_run:
+            return why
+        return f"{why}: raise {self.harness.limit_names.get(limit.limit, limit.limit)} to go further"
 
     async def _extract(self, reason: str) -> Json:
         budget, model, recorder = self.harness.budget, self.place.model, self.harness.recorder

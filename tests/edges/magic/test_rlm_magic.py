@@ -17,7 +17,7 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
-from rlm_magic import RLM
+from rlm_magic import RLM, Limits
 from rlm_magic.engine.errors import InputError
 from rlm_magic.magic import RunEnded
 from rlm_magic.result import Result
@@ -227,6 +227,14 @@ def test_a_forced_answer_in_the_background_is_said_to_be_one(
         handle.result(60)
     assert shell.user_ns["out"] == "a guess"
     assert "forced answer: turns=1 is used up" in capsys.readouterr().err
+
+
+def test_a_limit_is_called_what_the_user_types(shell: InteractiveShell) -> None:
+    with OpenAIServer(lambda request: Reply("", hang=True)) as hanging:
+        with pytest.raises(RunEnded, match="seconds=0.5 is used up.*: raise --timeout to go further; "):
+            shell.run_cell_magic("rlm", f"-m openai/root --api-base {hanging.url} --timeout 0.5", "what?")
+        rlm = RLM("openai/root", api_base=hanging.url, limits=Limits(seconds=0.5))
+        assert rlm.completion("what?").reason.endswith(": raise seconds to go further")
 
 
 def test_a_display_that_fails_costs_no_answer(
