@@ -28,7 +28,7 @@ def _html(title: str, table: str, texts: Mapping[str, str]) -> str:
     return "".join(
         (
             f'<div class="rlm-record tex2jax_ignore mathjax_ignore"><style>{style()}</style>',
-            f"<p>{escape(title)}</p><pre>{escape(table)}</pre>",
+            f"<p>{escape(title)}</p>{_pre(table)}",
             *(_folded(name, text) for name, text in texts.items()),
             "</div>",
         )
@@ -37,4 +37,8 @@ def _html(title: str, table: str, texts: Mapping[str, str]) -> str:
 
 def _folded(name: str, text: str) -> str:
     summary = f"{escape(name)} · {plural(len(text), 'character')}"
-    return f"<details><summary>{summary}</summary><pre>{escape(text)}</pre></details>"
+    return f"<details><summary>{summary}</summary>{_pre(text)}</details>"
+
+
+def _pre(text: str) -> str:
+    return f'<pre style="word-break: normal">{escape(text)}</pre>'
