@@ -231,7 +231,7 @@ def test_a_forced_answer_in_the_background_is_said_to_be_one(
 
 def test_a_limit_is_called_what_the_user_types(shell: InteractiveShell) -> None:
     with OpenAIServer(lambda request: Reply("", hang=True)) as hanging:
-        with pytest.raises(RunEnded, match="seconds=0.5 is used up.*: raise --timeout to go further; "):
+        with pytest.raises(RunEnded, match=r"seconds=0\.5 is used up.*: raise --timeout to go further; "):
             shell.run_cell_magic("rlm", f"-m openai/root --api-base {hanging.url} --timeout 0.5", "what?")
         rlm = RLM("openai/root", api_base=hanging.url, limits=Limits(seconds=0.5))
         assert rlm.completion("what?").reason.endswith(": raise seconds to go further")
