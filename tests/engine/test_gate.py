@@ -96,8 +96,8 @@ def test_answer_now_asks_for_the_answer() -> None:
 
 
 def test_thinking_at_the_gate_takes_none_of_the_run_s_time() -> None:
-    gate = Person(*[Decision("run", "print(docs)")] * 3, seconds=0.1)
-    ran = run([code("print(docs)")] * 3 + [code("FINAL(docs)")], gate=gate, limits={"seconds": 0.25})
+    gate = Person(*[Decision("run", "print(docs)")] * 3, seconds=0.7)
+    ran = run([code("print(docs)")] * 3 + [code("FINAL(docs)")], gate=gate, limits={"seconds": 2})
     assert ran.answer.outcome == "answered"
 
 
