@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from IPython.core.completer import provisionalcompleter
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from rlm_magic import RLM, Limits
-from rlm_magic.completer import complete_line
 from rlm_magic.magic import RunEnded
 from rlm_magic.trace import Runs
 from tests.edges.conftest import shell  # noqa: F401
@@ -124,13 +124,13 @@ def test_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_tab_offers_the_recorded_runs(shell: InteractiveShell) -> None:  # noqa: F811
-    class Event:
-        line, symbol = "%rlm resume ", ""
-
     runs = Runs(runs_of(shell))
     runs.directory.mkdir()
     runs.path("20261121-091502-a3f2").touch()
-    assert complete_line(shell, Event()) == ["20261121-091502-a3f2"]
+    line = "%rlm resume 2026"
+    with provisionalcompleter():
+        offered = [completion.text for completion in shell.Completer.completions(line, len(line))]
+    assert offered == ["20261121-091502-a3f2"]
 
 
 def runs_of(shell: InteractiveShell) -> str:  # noqa: F811
