@@ -12,7 +12,7 @@ from .engine.budget import LEAST_OUTPUT
 from .engine.errors import InputError
 from .engine.ports import Model
 from .engine.types import Limits
-from .models import configured_providers, open_model
+from .models import configured_providers, open_model, provider_of, reply_options
 
 OFFLINE_MODEL = "rlm-offline/policy"
 OFFLINE_SUB_MODEL = "rlm-offline/reader"
@@ -112,11 +112,12 @@ class Settings:
         return root, self.sub_model or os.environ.get("RLM_SUB_MODEL") or same
 
     def for_model(self, model: str) -> Settings:
-        """These settings without address and key, if they are for another provider than this model's."""
+        """These settings; without address, key and secret options if those are for another provider."""
         root, _ = self.chosen_models()
-        if not isinstance(root, str) or _provider(root) in (_provider(OFFLINE_MODEL), _provider(model)):
+        if root in (model, OFFLINE_MODEL) or not isinstance(root, str) or provider_of(root) == provider_of(model):
             return self
-        return replace(self, api_base=None, api_key=None, api_key_env=None)
+        options = reply_options(self.model_options or {})
+        return replace(self, api_base=None, api_key=None, api_key_env=None, model_options=options)
 
     def _open(self, model: str | Model) -> Model:
         if not isinstance(model, str):
@@ -127,13 +128,9 @@ class Settings:
             api_base=own.api_base,
             api_key=own.api_key,
             api_key_env=own.api_key_env,
-            options={k: v for k, v in (self.model_options or {}).items() if k != "max_tokens"},
+            options={k: v for k, v in (own.model_options or {}).items() if k != "max_tokens"},
             notes=self.model_notes,
         )
-
-
-def _provider(model: str) -> str:
-    return model.partition("/")[0]
 
 
 def default_model(environ: Mapping[str, str]) -> str:

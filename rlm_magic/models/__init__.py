@@ -14,7 +14,7 @@ from .catalog import configured_providers, known_models
 from .library import close_connections, litellm, preload
 from .notes import find_notes
 from .redact import conceal, concealing, redact, reply_options
-from .route import server_of
+from .route import OLLAMA, server_of
 
 __all__ = [
     "close_connections",
@@ -26,6 +26,7 @@ __all__ = [
     "local_models",
     "open_model",
     "preload",
+    "provider_of",
     "redact",
     "reply_options",
     "server_of",
@@ -68,6 +69,17 @@ def open_model(
     route = find_route(library, name, api_base, api_key, api_key_env)
     given, advice = checked_options(options, route), "\n".join(find_notes(name, notes).values())
     return LiteLLMModel(library, route, options=given, timeout=timeout or TIMEOUT, notes=advice)
+
+
+def provider_of(name: str) -> str:
+    """The provider whose address and key a model takes; a name without one is looked up by litellm."""
+    provider, slash, _ = name.partition("/")
+    if not slash:
+        try:
+            return str(litellm().get_llm_provider(name)[1])
+        except Exception:  # litellm's way to say that it does not know a bare name
+            return name
+    return "ollama" if provider in OLLAMA else provider
 
 
 def _open_offline(name: str) -> Model:

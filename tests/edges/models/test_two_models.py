@@ -50,3 +50,21 @@ def test_a_sub_model_of_the_same_provider_or_under_the_offline_policy_gets_both(
     _, sub = settings.models()
     assert ask(sub).text == "from the named server"
     assert keys(named) == [f"Bearer {KEY}"]
+
+
+@pytest.mark.parametrize(("root", "sub"), [("gpt-5", "gpt-5-mini"), ("gpt-5", "openai/gpt-5-mini")])
+def test_names_without_a_provider_are_of_one_if_it_is_the_same(servers, root, sub):
+    named, _ = servers
+    for model in Settings(model=root, sub_model=sub, api_base=named.url, api_key=KEY).models():
+        ask(model)
+    assert keys(named) == [f"Bearer {KEY}"] * 2
+
+
+def test_another_providers_sub_model_gets_the_options_but_no_secret_among_them(servers):
+    named, other = servers
+    options = {"temperature": 0, "extra_headers": {"X-Gateway-Key": KEY}}
+    settings = Settings(model="openai/large", sub_model=OTHER, api_base=named.url, api_key=KEY, model_options=options)
+    for model in settings.models():
+        ask(model)
+    assert [server.requests[0].headers.get("X-Gateway-Key") for server in (named, other)] == [KEY, None]
+    assert [server.requests[0]["temperature"] for server in (named, other)] == [0, 0]
