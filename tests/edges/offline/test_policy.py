@@ -100,8 +100,11 @@ def test_at_a_limit_it_gives_no_answer() -> None:
 def test_a_refused_answer_is_submitted_bare() -> None:
     broken = f"{TEXT}\nnot a line of a log\n"
     gold = ask(QUESTION, TEXT).text
-    complaint = lambda value: "" if str(value).isdigit() else "it is not an int"  # noqa: E731
-    assert ask(QUESTION, broken, check=complaint).text == gold
+
+    async def check(value: object) -> str:
+        return "" if str(value).isdigit() else "it is not an int"
+
+    assert ask(QUESTION, broken, check=check).text == gold
 
 
 def test_work_is_done_beside_the_event_loop() -> None:
