@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -60,9 +59,13 @@ class Runs:
         self.directory = Path(directory).expanduser() if directory else Path(jupyter_data_dir(), "rlm_magic", "runs")
 
     def new_id(self) -> str:
-        """A name for a run that starts now, such as "20261121-091502-a3f2"; names sort by time."""
+        """A name for a run that starts now, such as "20261121-091502-a3f2"; names sort by time.
+
+        The last four digits are the fraction of the second.
+        """
         while True:
-            run_id = f"{time.strftime(TIMESTAMP)}-{secrets.token_hex(2)}"
+            now = time.time()
+            run_id = f"{time.strftime(TIMESTAMP, time.localtime(now))}-{int(now % 1 * 16**4):04x}"
             if not self.path(run_id).exists():
                 return run_id
 

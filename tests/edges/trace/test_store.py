@@ -121,3 +121,12 @@ def test_forgetting_says_what_was_deleted_and_what_cannot_be(tmp_path: Path) -> 
     runs.path("20261121-090000-dddd").mkdir()
     with pytest.raises(InputError, match=r"dddd\.rlm\.jsonl cannot be deleted"):
         runs.forget("last")
+
+
+def test_names_of_runs_sort_by_time_within_a_second_too(tmp_path: Path) -> None:
+    runs = Runs(tmp_path)
+    names = []
+    for _ in range(50):
+        names.append(runs.new_id())
+        runs.path(names[-1]).touch()
+    assert names == sorted(set(names))
