@@ -13,7 +13,7 @@ from rlm_magic.magic import LIMITS, RLMMagic
 from rlm_magic.options import Options
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("notebooks/**/*.md"))
+DOCUMENTS = sorted(path for places in ("*.md", "docs/*.md", "notebooks/**/*.md") for path in ROOT.glob(places))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
