@@ -121,7 +121,7 @@ class Settings:
 
     def _open(self, model: str | Model) -> Model:
         if not isinstance(model, str):
-            return model
+            return _checked(model)
         own = self.for_model(model)
         return open_model(
             model,
@@ -131,6 +131,16 @@ class Settings:
             options={k: v for k, v in (own.model_options or {}).items() if k != "max_tokens"},
             notes=self.model_notes,
         )
+
+
+def _checked(model: Model) -> Model:
+    missing = [name for name in ("name", "window", "price", "notes", "complete") if not hasattr(model, name)]
+    if missing:
+        raise InputError(
+            f"a model of type {type(model).__name__} has no {', '.join(missing)}: give a litellm name such as "
+            "openai/gpt-5, or an object as rlm_magic.engine.ports.Model describes it"
+        )
+    return model
 
 
 def default_model(environ: Mapping[str, str]) -> str:
@@ -143,8 +153,8 @@ def default_model(environ: Mapping[str, str]) -> str:
     if not providers:
         return OFFLINE_MODEL
     raise InputError(
-        f"no model is named, but a key for {', '.join(providers)} is set: name one with -m (such as -m openai/gpt-5), "
-        f"or -m {OFFLINE_MODEL} for the offline policy"
+        f"no model is named, but a key for {', '.join(providers)} is set: name one with -m, in Python with model=, "
+        f"such as openai/gpt-5, or {OFFLINE_MODEL} for the offline policy"
     )
 
 

@@ -91,7 +91,7 @@ class Budget:
             if self.limits.cost is not None and model.price is None:
                 raise InputError(
                     f"the price of {model.name} is unknown, so cost={self.limits.cost:g} cannot be kept: "
-                    "drop --cost, or limit --tokens instead"
+                    "leave cost out, or limit tokens instead"
                 )
 
     @property

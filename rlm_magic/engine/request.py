@@ -17,11 +17,12 @@ from .harness import Harness
 from .parse import split_thought
 from .ports import Model
 from .recorder import Recorder
-from .types import Completion, Decision, Message
+from .types import Completion, Decision, Message, Usage
 
 T = TypeVar("T")
 
 ERROR_CHARS = 500
+RETURNS = "give a rlm_magic.engine.types.Completion(text, usage, model), its text a str and its usage a Usage"
 
 # A request that may be sent, the reply that is known already, or how it is known to fail.
 Ticket: TypeAlias = Reservation | Completion | RLMError
@@ -156,14 +157,24 @@ async def _request(harness: Harness, node: str, request: Request, reservation: R
 
 
 async def _complete(harness: Harness, request: Request, max_tokens: int) -> Completion:
+    """What the model says; it may be one that the user wrote.
+
+    Raises:
+        ModelError: it raised, or returned something else than a `Completion`.
+    """
     try:
-        return await request.model.complete(request.messages, max_tokens=max_tokens)
+        completion: object = await request.model.complete(request.messages, max_tokens=max_tokens)
     except ModelError:
         raise
-    except Exception as error:  # of a model that the user wrote
+    except Exception as error:
         said = "".join(format_exception_only(error))
         why = f"{request.model.name} raised {' '.join(harness.redact(said).split())}"
         raise ModelError(why[:ERROR_CHARS]) from error
+    match completion:
+        case Completion(text=str(), reasoning=str(), usage=Usage()):
+            return completion
+        case _:
+            raise ModelError(f"{request.model.name} returned {type(completion).__name__}: {RETURNS}")
 
 
 def _asked(recorder: Recorder, node: str, request: Request) -> dict[str, Any]:

@@ -174,4 +174,6 @@ def _require_key(library: Any, name: str, provider: str) -> None:
     missing = [v for v in library.validate_environment(name)["missing_keys"] if v.endswith("_API_KEY")]
     if missing and provider not in _CLOUD:
         variables = " or ".join(sorted(missing))
-        raise InputError(f"{name} needs a key: set {variables}, or name another variable with --api-key-env")
+        raise InputError(
+            f"{name} needs a key: set {variables}, or name another variable with --api-key-env (in Python: api_key=)"
+        )

@@ -119,11 +119,26 @@ class Landlock:
 
     def plan(self, room: Room) -> dict[str, Any] | None:
         access = {
-            "readable": [*SYSTEM, *INFORMATION, *ROOTS, *room.readable],
+            "readable": [*SYSTEM, *INFORMATION, *ROOTS, *_control_groups(), *room.readable],
             "writable": list(room.writable),
             "files": list(DEVICES),
         }
         return {"limits": LIMITS, "landlock": access, "door": True}
+
+
+def _control_groups() -> list[str]:
+    """Files that say how much processor and memory this process and what it starts may have; see cgroups(7).
+
+    Landlock hides no file's existence, and DuckDB aborts the process where one of these is there and cannot be read.
+    """
+    names = ("cpu.max", "memory.max", "cpu.cfs_quota_us", "cpu.cfs_period_us", "memory.limit_in_bytes")
+    own, top = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+    files = [own]
+    for line in own.read_text().splitlines() if own.exists() else ():
+        _, controllers, path = line.split(":", 2)
+        group = top / controllers / path.lstrip("/")
+        files += [folder / name for folder in (group, *group.parents) if folder.is_relative_to(top) for name in names]
+    return [str(file) for file in files if file.exists()]
 
 
 TIERS: dict[str, Tier] = {"bwrap": Bubblewrap(), "landlock": Landlock(), "none": Unconfined()}
@@ -142,7 +157,10 @@ def choose(name: str) -> Tier:
         if not failure(candidate):
             return TIERS[candidate]
     reasons = "; ".join(f"{candidate}: {failure(candidate)}" for candidate in candidates)
-    raise InputError(f"the model's code cannot be confined here ({reasons}): --sandbox none runs it with your rights")
+    raise InputError(
+        f"the model's code cannot be confined here ({reasons}): --sandbox none, in Python sandbox='none', "
+        "runs it with your rights"
+    )
 
 
 def failure(name: str) -> str:

@@ -92,7 +92,9 @@ def test_free_output_still_needs_money_for_its_input() -> None:
 def test_an_unknown_price_under_a_cost_limit_is_refused_at_the_start() -> None:
     model = ScriptedModel(name="local/llama", price=None)
     ledger().check(model)
-    with pytest.raises(InputError, match=r"price of local/llama is unknown.*drop --cost.*--tokens"):
+    with pytest.raises(
+        InputError, match=r"price of local/llama is unknown, so cost=1 .*: leave cost out, or limit tokens"
+    ):
         ledger(cost=1.0).check(ScriptedModel(), model)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,7 +20,18 @@ from rlm_magic.engine.errors import (
 )
 from rlm_magic.engine.harness import PassGate
 from rlm_magic.engine.loop import solve
-from rlm_magic.engine.types import CellResult, Change, Completion, Decision, Earlier, Limits, Price, Task, Usage
+from rlm_magic.engine.types import (
+    CellResult,
+    Change,
+    Completion,
+    Decision,
+    Earlier,
+    Limits,
+    Message,
+    Price,
+    Task,
+    Usage,
+)
 from rlm_magic.testing import FakeSandbox, MemoryJournal, ScriptedModel, fake_harness, variable
 
 from .support import DOCS, Ran, check_record, code, run
@@ -291,7 +303,7 @@ def test_a_refused_key_in_the_last_request_is_a_failure() -> None:
 
 def test_an_unknown_price_under_a_cost_limit_starts_nothing() -> None:
     harness = fake_harness(ScriptedModel(price=None), limits=Limits(cost=1.0))
-    with pytest.raises(InputError, match="drop --cost"):
+    with pytest.raises(InputError, match="leave cost out"):
         asyncio.run(solve(Task("q"), harness))
 
 
@@ -375,6 +387,29 @@ def test_whatever_a_model_raises_ends_the_run_in_one_line(error: Exception, reas
     ran = run([error], redact=lambda text: text.replace("my-secret", "***"))
     assert (ran.answer.outcome, ran.answer.reason) == ("failed", reason)
     assert ran.nodes("run")[0].fields["reason"] == reason
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "FINAL(docs)",
+        None,
+        Completion(None, Usage(), "mine"),  # type: ignore[arg-type]
+        Completion("FINAL(docs)", None, "mine"),  # type: ignore[arg-type]
+        Completion("FINAL(docs)", Usage(), "mine", reasoning=None),  # type: ignore[arg-type]
+    ],
+)
+def test_a_model_that_returns_something_else_ends_the_run_in_one_line(reply: Any) -> None:
+    class Mine(ScriptedModel):
+        async def complete(self, messages: Sequence[Message], *, max_tokens: int) -> Any:
+            return reply
+
+    ran = run(Mine(name="mine"))
+    assert ran.answer.outcome == "failed"
+    assert ran.answer.reason == (
+        f"mine returned {type(reply).__name__}: give a rlm_magic.engine.types.Completion(text, usage, model), "
+        "its text a str and its usage a Usage"
+    )
 
 
 def test_what_a_model_raises_in_a_sub_call_is_told_to_the_code_and_the_run_goes_on() -> None:
