@@ -33,6 +33,19 @@ def json_object(text: str) -> dict[str, Any]:
     return value
 
 
+def number(example: float) -> Callable[[str], float]:
+    """What reads an option's number, for argparse; a whole one if the example is."""
+    kind = "whole number" if isinstance(example, int) else "number"
+
+    def read(text: str) -> float:
+        try:
+            return type(example)(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a {kind}: give one such as {example}") from None
+
+    return read
+
+
 class Options(Magics):
     """Options of `%%rlm`; ``%config RLMMagic.model = "openai/gpt-5"`` sets one for the whole notebook."""
 
@@ -78,15 +91,19 @@ ARGUMENTS = (
     argument("--api-base", metavar="URL", help="address of a server for the root model's provider"),
     argument("--api-key-env", metavar="NAME", help="variable with the key of the root model's provider"),
     argument("--model-options", type=json_object, metavar="JSON", help="passed to litellm as they are"),
-    argument("--turns", type=int, help="replies of the root model"),
-    argument("--depth", type=int, help="1: sub-calls are plain models; 2: rlm_query opens a sub-RLM"),
-    argument("--calls", type=int, help="model requests of the whole tree"),
-    argument("--tokens", type=int, help="tokens of the whole tree"),
-    argument("--cost", type=float, help="US dollars of the whole tree"),
-    argument("--timeout", type=float, metavar="SECONDS", help="of the whole run"),
-    argument("--cell-timeout", type=float, metavar="SECONDS", help="of one cell, waits left out; of a tool's call"),
-    argument("--concurrency", type=int, help="model requests in flight at once"),
-    argument("--memory", type=int, metavar="BYTES", help="of a subkernel, beyond the bound values"),
+    argument("--turns", type=number(DEFAULTS.turns), help="replies of the root model"),
+    argument(
+        "--depth", type=number(DEFAULTS.depth), help="1: sub-calls are plain models; 2: rlm_query opens a sub-RLM"
+    ),
+    argument("--calls", type=number(DEFAULTS.calls), help="model requests of the whole tree"),
+    argument("--tokens", type=number(500_000), help="tokens of the whole tree"),
+    argument("--cost", type=number(0.5), help="US dollars of the whole tree"),
+    argument("--timeout", type=number(1800.0), metavar="SECONDS", help="of the whole run"),
+    argument(
+        "--cell-timeout", type=number(120.0), metavar="SECONDS", help="of one cell, waits left out; of a tool's call"
+    ),
+    argument("--concurrency", type=number(DEFAULTS.concurrency), help="model requests in flight at once"),
+    argument("--memory", type=number(DEFAULTS.memory), metavar="BYTES", help="of a subkernel, beyond the bound values"),
     argument("--sandbox", choices=SANDBOXES, help="how the model's code is confined"),
     argument("--kernel", metavar="NAME", help="kernelspec of the subkernels"),
     argument("--tool", dest="tools", action="append", metavar="NAME", help="a function that the model's code may call"),

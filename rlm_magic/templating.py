@@ -24,7 +24,7 @@ def fill(question: str, names: Mapping[str, object]) -> str:
         found = names.get(name)
         if not isinstance(found, str | int | float):
             return match[0]
-        text = str(found)
+        text = _text(found)
         if len(text) > MAX_CHARS:
             raise InputError(
                 f"{{{name}}} holds {len(text):,} characters, more than the {MAX_CHARS:,} that fit in a question: "
@@ -33,3 +33,10 @@ def fill(question: str, names: Mapping[str, object]) -> str:
         return text
 
     return _NAME.sub(value, question)
+
+
+def _text(value: str | int | float) -> str:
+    try:
+        return str(value)
+    except ValueError:  # Python writes no more than 4,300 digits of an int
+        return hex(int(value))

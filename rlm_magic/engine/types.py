@@ -49,21 +49,22 @@ class Limits:
 
     def __post_init__(self) -> None:
         for spec in fields(self):
-            _check_limit(spec.name, getattr(self, spec.name))
+            _check_limit(spec.name, getattr(self, spec.name), spec.default)
 
 
-_OPTIONAL_LIMITS = {"tokens", "cost"}
+_OPTIONAL_LIMITS = {"tokens": 500_000, "cost": 0.5}  # with an example of each
 _REAL_LIMITS = {"cost", "seconds", "cell_seconds"}
 _LEAST_LIMITS = {"memory": 64 * 1024**2}
 
 
-def _check_limit(name: str, value: object) -> None:
+def _check_limit(name: str, value: object, default: object) -> None:
     if value is None and name in _OPTIONAL_LIMITS:
         return
     real = name in _REAL_LIMITS
     kinds = (int, float) if real else (int,)
     if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
-        raise InputError(f"{name}={value!r} is not {'a number' if real else 'a whole number'}")
+        kind, example = "number" if real else "whole number", _OPTIONAL_LIMITS.get(name, default)
+        raise InputError(f"{name}={value!r} is not a {kind}: give one such as {example}")
     least = _LEAST_LIMITS.get(name, 0 if real else 1)
     if value < least or (real and value == 0):
         raise InputError(f"{name}={value!r} is too small: give {'more than 0' if real else f'at least {least}'}")

@@ -11,6 +11,15 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from rlm_magic import RLM
 from rlm_magic.engine.errors import InputError
+from tests.server import OpenAIServer
+
+STARTING_A_RUN = """
+from rlm_magic import RLM
+try:
+    RLM().completion("how many?")
+except ValueError as error:
+    FINAL(str(error))
+"""
 
 
 def refusal(shell: InteractiveShell, line: str, question: str = "how many lines?") -> str:
@@ -36,10 +45,12 @@ def asked(shell: InteractiveShell) -> InteractiveShell:
         ("tickets -z", ["-z", "%%rlm? lists"]),
         ("tickets -m x other", ["other", "names come before the options"]),
         ("tickets --as dict[str, int]", ["int]", "quotes", "--as 'dict[str, int]'"]),
-        ("tickets --turns many", ["--turns", "'many'"]),
+        ("tickets --turns many", ["--turns", "'many' is not a whole number: give one such as 30"]),
+        ("tickets --memory 4GB", ["--memory", "'4GB' is not a whole number: give one such as 4294967296"]),
+        ("tickets --cost 0,50", ["--cost", "'0,50' is not a number: give one such as 0.5"]),
         ("tickets --turns 0", ["--turns=0", "at least 1"]),
         ("tickets --cost -1", ["--cost=-1", "more than 0"]),
-        ("tickets --timeout nan", ["--timeout=nan", "not a number"]),
+        ("tickets --timeout nan", ["--timeout=nan", "not a number: give one such as 1800"]),
         ("tickets -o 2x", ["-o '2x'", "not a variable name"]),
         ("tickets -o class", ["-o 'class'", "not a variable name"]),
         ("tickets --model-options {", ["not a JSON object"]),
@@ -85,6 +96,13 @@ def test_from_python_a_setting_that_is_not_known_is_refused(cache: Any, words: s
     assert words in str(caught.value)
 
 
+def test_an_object_that_is_no_model_is_refused() -> None:
+    with pytest.raises(
+        InputError, match="a model of type dict has no name, window, price, notes, complete: give a litellm"
+    ):
+        RLM({"model": "openai/gpt-5"}).completion("how many?")
+
+
 @pytest.mark.parametrize("question", ["", "   \n"])
 def test_an_empty_question_is_refused(asked: InteractiveShell, question: str) -> None:
     assert "empty" in refusal(asked, "tickets", question)
@@ -113,6 +131,13 @@ def test_the_out_variable_survives_a_line_that_was_refused(asked: InteractiveShe
 def test_a_run_inside_a_subkernel_is_refused(asked: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RLM_SUBKERNEL", "1")
     assert "llm_query" in refusal(asked, "tickets")
+
+
+def test_a_run_that_the_models_code_starts_is_refused(shell: InteractiveShell) -> None:
+    code = f"```repl\n{STARTING_A_RUN}\n```"
+    with OpenAIServer(lambda request: code) as server:
+        result = shell.run_cell_magic("rlm", f"-m openai/root --api-base {server.url} --sandbox none", "how many?")
+    assert result.answer == "this is the subkernel of a run: call llm_query or rlm_query here, not another run"
 
 
 def test_a_path_that_does_not_exist_is_named(shell: InteractiveShell, tmp_path: Path) -> None:

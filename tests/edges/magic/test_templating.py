@@ -25,3 +25,5 @@ def test_a_value_of_a_thousand_characters_fits_and_one_more_does_not() -> None:
     assert fill("{x}", {"x": "a" * 1000}) == "a" * 1000
     with pytest.raises(InputError, match="1,001 characters"):
         fill("{x}", {"x": "a" * 1001})
+    with pytest.raises(InputError, match=r"\{x\} holds .* characters"):
+        fill("{x}", {"x": 10**5000})
