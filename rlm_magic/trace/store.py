@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -22,6 +23,7 @@ TIMESTAMP = "%Y%m%d-%H%M%S"
 HEAD = 1024**2  # bytes; the first line holds the question and the cards of the variables
 TAIL = 64 * 1024  # bytes; the last line is short
 SHOWN_QUERY = 60  # characters
+SHOWN_IDS = 3
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,19 @@ class Runs:
             the bytes that each took, by ID.
 
         Raises:
-            InputError: there is no such record, its run is under way, or it cannot be deleted.
+            InputError: there is no such record, its run is under way, or some cannot be deleted; the others are.
         """
         paths = [path for path in self._paths() if not is_live(path)] if name == "all" else [self._ended(name)]
-        return {_id(path): _delete(path) for path in paths}
+        sizes: dict[str, int] = {}
+        left: dict[str, str] = {}
+        for path in paths:
+            try:
+                sizes[_id(path)] = _delete(path)
+            except OSError as error:
+                left[_id(path)] = str(error.strerror)
+        if left:
+            raise InputError(_undeleted(self.directory, left, len(sizes)))
+        return sizes
 
     def _ended(self, name: str) -> Path:
         path = self.find(name)
@@ -133,12 +144,17 @@ def _id(path: Path) -> str:
 
 
 def _delete(path: Path) -> int:
-    try:
-        size = path.stat().st_size
-        path.unlink()
-    except OSError as error:
-        raise InputError(f"the record {path} cannot be deleted: {error.strerror}") from None
+    size = path.stat().st_size
+    path.unlink()
     return size
+
+
+def _undeleted(directory: Path, left: Mapping[str, str], deleted: int) -> str:
+    """Why some records are ``left``, by ID, and what became of the others."""
+    more = f" and {len(left) - SHOWN_IDS:,} more" if len(left) > SHOWN_IDS else ""
+    named, why = ", ".join(list(left)[:SHOWN_IDS]) + more, " or ".join(sorted(set(left.values())))
+    others = f"; {deleted:,} others are deleted" if deleted else ""
+    return f"{named} cannot be deleted from {directory}: {why}{others}"
 
 
 def _recorded(path: Path) -> RecordedRun:

@@ -119,8 +119,23 @@ def test_forgetting_says_what_was_deleted_and_what_cannot_be(tmp_path: Path) -> 
     assert runs.forget("all").keys() == {"20261119-090000-aaaa", "20261121-090000-cccc"}
     assert runs.list() == []
     runs.path("20261121-090000-dddd").mkdir()
-    with pytest.raises(InputError, match=r"dddd\.rlm\.jsonl cannot be deleted"):
+    with pytest.raises(InputError, match=r"20261121-090000-dddd cannot be deleted from .*: Is a directory$"):
         runs.forget("last")
+
+
+def test_forgetting_all_goes_on_after_what_cannot_be_deleted_and_names_that(tmp_path: Path) -> None:
+    runs = Runs(tmp_path)
+    for second in range(5):
+        runs.path(f"20261121-09000{second}-dddd").mkdir()
+    for second in (0, 9):
+        put(runs, f"20261120-09000{second}-aaaa")
+    with pytest.raises(InputError) as caught:
+        runs.forget("all")
+    assert str(caught.value) == (
+        "20261121-090004-dddd, 20261121-090003-dddd, 20261121-090002-dddd and 2 more cannot be deleted "
+        f"from {tmp_path}: Is a directory; 2 others are deleted"
+    )
+    assert [run.id[-4:] for run in runs.list()] == ["dddd"] * 5
 
 
 def test_names_of_runs_sort_by_time_within_a_second_too(tmp_path: Path) -> None:
