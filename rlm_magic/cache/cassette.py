@@ -27,6 +27,7 @@ from .writer import Writer
 
 FORMAT = 1
 HEADER = dump({"cassette": FORMAT}).encode() + b"\n"
+BLOCK = 1 << 16  # bytes
 
 
 class Cassette:
@@ -152,9 +153,15 @@ def _write_all(fd: int, data: bytes) -> None:
 
 
 def _cut(fd: int) -> None:
-    """Cut what a killed process left of a line."""
-    data = os.pread(fd, os.fstat(fd).st_size, 0)
-    os.ftruncate(fd, data.rfind(b"\n") + 1)
+    """Cut what a killed process left of a line; reads no more than that, as it is done before each reply."""
+    size = end = os.fstat(fd).st_size
+    found = -1
+    while end and found < 0:
+        start = max(0, end - BLOCK)
+        found = os.pread(fd, end - start, start).rfind(b"\n")
+        end = start + found + 1
+    if end < size:
+        os.ftruncate(fd, end)
 
 
 def _check(path: Path, header: bytes) -> None:

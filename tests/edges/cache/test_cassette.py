@@ -106,6 +106,31 @@ def test_a_line_that_was_cut_is_left_out_and_said(path: Path, left: int) -> None
     assert replayed(path).notice == ""
 
 
+def test_a_long_line_that_was_cut_goes_whole(path: Path) -> None:
+    record(path, "k1")
+    whole = path.read_bytes()
+    record(path, "k2", text="long" * 100_000)
+    path.write_bytes(path.read_bytes()[:-1])
+    record(path, "k3")
+    assert path.read_bytes().startswith(whole)
+    assert path.read_bytes().count(b"\n") == whole.count(b"\n") + 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="the kernel does not count what a process reads")
+def test_to_keep_a_reply_does_not_take_reading_the_others(path: Path) -> None:
+    record(path, "k1", text="x" * 10_000_000)
+    cassette = Cassette(path, str, replay=False)
+    before = bytes_read()
+    cassette.put(kept("k2"))
+    asyncio.run(cassette.close())
+    assert bytes_read() - before < 1_000_000
+
+
+def bytes_read() -> int:
+    """By this process, so far."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
 REFUSED: list[tuple[bytes, str]] = [
     (b"hello\n", '{} is not a cassette: its first line is not {{"cassette": 1}}'),
     (b'{"cells": []}\n', "{} is not a cassette"),
