@@ -9,7 +9,7 @@ from pathlib import Path
 from ..engine.errors import BindingError, InputError
 from ..engine.types import Source, ValueFile, Variable
 from ..guest.card import card
-from ..guest.texts import text_size
+from ..guest.search import searchable
 from .libraries import materialized
 from .store import ValueStore
 
@@ -25,7 +25,7 @@ def bind(name: str, value: object, *, store: ValueStore) -> Variable:
     """
     value = materialized(name, value)
     source: Source = _existing(name, value) if isinstance(value, Path) else store.source(name, value)
-    return Variable(name, card(name, value), source, text_size=text_size(value))
+    return Variable(name, card(name, value), source, text_size=searchable(value))
 
 
 def bind_all(values: Mapping[str, object], *, store: ValueStore) -> tuple[Variable, ...]:
@@ -49,7 +49,7 @@ class UserPath:
 def _existing(name: str, path: Path) -> UserPath:
     try:
         resolved = path.resolve(strict=True)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"{name}: there is no file or directory {path}; bind a path that exists") from error
     if not (resolved.is_file() or resolved.is_dir()):
         raise InputError(f"{name}: {resolved} is neither a file nor a directory; bind one of these")

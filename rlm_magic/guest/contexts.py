@@ -8,7 +8,7 @@ from typing import Any, Dict
 
 from .card import card
 from .load import dump
-from .texts import text_size
+from .search import searchable
 
 MAX_CARD = 1_000
 
@@ -26,7 +26,7 @@ class Outbox:
             Exception: whatever writing it raises.
         """
         form = dump(value, os.path.join(self._directory, name))
-        described = {"card": card("context", value)[:MAX_CARD], "text_size": text_size(value)}
+        described = {"card": card("context", value)[:MAX_CARD], "text_size": searchable(value)}
         return {"file": name, "format": form, **described}
 
     def drop(self, prefix: str) -> None:

@@ -6,6 +6,7 @@ what is neither letter nor digit, folds case and accents, and stems English.
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import re
 import sqlite3
@@ -16,12 +17,13 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from .passages import Content, passages
-from .texts import Texts, parts, texts
+from .texts import Texts, parts, text_size, texts
 
 # Indexes that are kept, and the bytes of one: together less than what a subkernel may write.
 _KEPT = 3
 _BYTES = 320 * 1024**2
 _PAGE = 4096
+_TABLE = "CREATE VIRTUAL TABLE passages USING fts5(text, content='', tokenize='porter unicode61')"
 # Texts read at once; of files each has a descriptor open.
 _STEP = 256
 # Words of a query that are looked up, the rarest of it.
@@ -98,9 +100,7 @@ class Index:
     def _create(self) -> None:
         self._database.execute(f"PRAGMA max_page_count = {_BYTES // _PAGE}")
         try:
-            self._database.execute(
-                "CREATE VIRTUAL TABLE passages USING fts5(text, content='', tokenize='porter unicode61')"
-            )
+            self._database.execute(_TABLE)
         except sqlite3.OperationalError:
             raise RuntimeError("search needs SQLite with FTS5, and this Python has none: use re") from None
 
@@ -151,6 +151,16 @@ class Index:
             "end": end,
             "text": _decoded(text, start, end),
         }
+
+
+def searchable(value: Any) -> int:
+    """About how many characters of a value `Search.search` can look through; 0 where this SQLite has no FTS5."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        try:
+            database.execute(_TABLE)
+        except sqlite3.OperationalError:
+            return 0
+    return text_size(value)
 
 
 def _check(query: Any, k: Any) -> None:

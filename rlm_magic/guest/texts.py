@@ -182,11 +182,11 @@ def _files(path: pathlib.Path) -> Texts:
 
 
 def _content(path: str) -> Optional[Content]:
-    """A file's bytes, mapped; None for a binary one, an empty one and one that cannot be read."""
+    """A file's bytes, mapped; None for a binary one, an empty one, a pipe, and one that cannot be read."""
     try:
+        if not os.path.isfile(path) or not os.path.getsize(path):
+            return None
         with open(path, "rb") as file:
-            if not os.path.isfile(path) or not os.path.getsize(path) or b"\x00" in file.read(_HEAD):
-                return None
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            return None if b"\x00" in file.read(_HEAD) else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -14,7 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlm_magic.binding import ValueStore, bind
 from rlm_magic.guest import search as module
+from rlm_magic.guest.contexts import Outbox
 from rlm_magic.guest.passages import SIZE, passages
 from rlm_magic.guest.search import Search
 from rlm_magic.guest.texts import text_size
@@ -82,6 +85,7 @@ def test_files_of_a_folder_are_named_by_their_path_and_binary_ones_left_out(tmp_
     (tmp_path / "c.bin").write_bytes(b"lost card \x00")
     (tmp_path / "empty").touch()
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe")
     assert where("lost card", tmp_path) == ["deep/b.txt"]
     assert where("lost card", tmp_path / "deep" / "b.txt") == [None]
     assert where("lost card", tmp_path / "empty") == []
@@ -223,15 +227,26 @@ def test_a_value_that_is_too_large_for_an_index_is_said_in_one_line(monkeypatch:
         search("x", "\n".join(f"word{n} other{n}" for n in range(100_000)))
 
 
-def test_a_python_without_the_index_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def without_fts5(monkeypatch: pytest.MonkeyPatch) -> None:
     class Bare(sqlite3.Connection):
         def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
             return super().execute(sql.replace("fts5", "fts0"), *args)
 
     connect = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: connect(*args, **options, factory=Bare))
+
+
+@pytest.mark.usefixtures("without_fts5")
+def test_a_python_without_the_index_says_so_in_one_line() -> None:
     with pytest.raises(RuntimeError, match=r"^search needs SQLite with FTS5, .*re$"):
         search("x", "x")
+
+
+@pytest.mark.usefixtures("without_fts5")
+def test_a_python_without_the_index_has_nothing_to_search(tmp_path: Path) -> None:
+    assert bind("text", REPORT, store=ValueStore(tmp_path)).text_size == 0
+    assert Outbox(str(tmp_path)).put("0", REPORT)["text_size"] == 0
 
 
 @given(st.text(alphabet="ab \n😀é", max_size=300), st.integers(4, 40))
