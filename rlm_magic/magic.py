@@ -131,7 +131,7 @@ class RLMMagic(Options):
         recording = Recording.load(Runs(self.runs_dir or None), args.names[0])
         _check_out(args.out, recording.names)
         for name, value in recording.options.items():
-            if getattr(args, name) is None:
+            if getattr(args, name, None) is None:
                 setattr(args, name, value)
         named, answer_type = self._variables(recording.names), self._answer_type(args)
         return self._show(
@@ -202,7 +202,7 @@ class RLMMagic(Options):
             keep=self.keep if has_audience(self.shell) else 0.0,
             cache=self._option(args, "cache"),
             cassette=args.cassette,
-            model_notes=self.model_notes,
+            model_notes=self._option(args, "model_notes"),
             limit_names=OPTION_OF,
             runs_dir=self.runs_dir or None,
         )
@@ -218,7 +218,7 @@ class RLMMagic(Options):
         return Limits(**limits)
 
     def _option(self, args: argparse.Namespace, name: str) -> Any:
-        given = getattr(args, name)
+        given = getattr(args, name, None)
         return getattr(self, name) if given is None else given
 
     def _alias(self, model: str) -> str | None:

@@ -18,7 +18,10 @@ from .models import redact
 from .settings import LIMITS
 from .trace import Runs, is_live, read_events
 
-KEPT_OPTIONS = ("api_base", "api_key_env", "model_options", "sandbox", "kernel", "as_type", "cache", "cassette")
+KEPT_OPTIONS = (
+    *("api_base", "api_key_env", "model_options", "model_notes", "sandbox", "kernel", "as_type"),
+    *("cache", "cassette"),
+)
 
 
 @dataclass(frozen=True)

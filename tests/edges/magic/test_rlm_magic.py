@@ -130,6 +130,15 @@ def test_the_configuration_holds_for_every_cell(shell: InteractiveShell, server:
     assert (shell.user_ns["out"], result.nodes[0].models["root"]) == (7, "openai/root")
 
 
+def test_a_resumed_run_has_the_notes_on_its_model_that_it_had(shell: InteractiveShell, server: OpenAIServer) -> None:
+    shell.run_line_magic("config", "RLMMagic.model_notes = {'*root': 'Be quick.'}")
+    with pytest.raises(RunEnded, match="calls=1 is used up"):
+        ask(shell, server, "--calls 1", "1")
+    shell.run_line_magic("config", "RLMMagic.model_notes = {}")
+    shell.run_line_magic("rlm", "resume last --calls 2 --turns 1")
+    assert [request["messages"][0]["content"].endswith("Be quick.") for request in server.requests] == [True, True]
+
+
 def test_runs_are_listed_shown_and_exported(
     shell: InteractiveShell, server: OpenAIServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
