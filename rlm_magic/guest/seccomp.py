@@ -109,6 +109,20 @@ REFUSED = {
     "iopl": 172,
     "ioperm": 173,
     "modify_ldt": 154,
+    # what would keep a removed file on the disk without being seen: descriptors under way, rules, requests
+    "sendmsg": 46,
+    "sendmmsg": 307,
+    "landlock_create_ruleset": 444,
+    "landlock_add_rule": 445,
+    "landlock_restrict_self": 446,
+    "io_setup": 206,
+    # what tells of files and mounts that cannot be opened
+    "inotify_init": 253,
+    "inotify_init1": 294,
+    "inotify_add_watch": 254,
+    "quotactl_fd": 443,
+    "statmount": 457,
+    "listmount": 458,
 }
 # Landlock does not govern these. They do nothing and say that they did, as copying a file ends with them.
 METADATA = {
@@ -131,15 +145,26 @@ METADATA = {
     "lremovexattr": 198,
     "fremovexattr": 199,
 }
+# Nor these, which tell what stands beside a file. They say that the file system has no attributes.
+ATTRIBUTES = {
+    "getxattr": 191,
+    "lgetxattr": 192,
+    "fgetxattr": 193,
+    "listxattr": 194,
+    "llistxattr": 195,
+    "flistxattr": 196,
+}
 NEWEST = 463  # from here on system calls are younger than these lists
 # decided by an argument
 MMAP, IOCTL, SOCKETPAIR, CLONE, KILL, FCNTL = 9, 16, 53, 56, 62, 72
 SCHED_SETSCHEDULER, PRCTL, TGKILL, PRLIMIT, CLONE3 = 144, 157, 234, 302, 435
-CLONE_THREAD, CLONE_NAMESPACES = 0x10000, 0x7E020000
+CLONE_FILES, CLONE_THREAD, CLONE_NAMESPACES = 0x400, 0x10000, 0x7E020000
+CLONE_A_THREAD = CLONE_THREAD | CLONE_FILES  # with files of its own it would hide them
 SHARED_ANONYMOUS = 0x21
 SOCK_STREAM, SOCK_TYPE = 1, 0xF
-SIGNAL_OWNERS = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: a signal to any process, sent by the kernel
-SIGNAL_OWNERS_BY_IOCTL = (0x8901, 0x8902, 0x5412)  # FIOSETOWN, SIOCSPGRP; TIOCSTI types into a terminal
+FCNTLS = (8, 10, 15, 1024, 1026)  # F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY: signals, and others kept out
+# TCGETS, TCGETS2, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX, FICLONE; others change files that are open to read
+IOCTLS = (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0x40049409)
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 SECCOMP, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 317, 1, 1
 
@@ -197,13 +222,15 @@ def _program(metadata: bool) -> List[bytes]:
         lines += _answer(number, errno.EPERM)
     for number in () if metadata else METADATA.values():
         lines += _answer(number, 0)
+    for number in () if metadata else ATTRIBUTES.values():
+        lines += _answer(number, errno.ENOTSUP)
     return [*lines, *_by_argument(os.getpid()), _line(_RETURN, _ALLOW)]
 
 
 def _by_argument(pid: int) -> List[bytes]:
     policy = os.sched_getscheduler(0)  # libzmq sets it anew for its threads, and aborts if it cannot
     return [
-        *_only(CLONE, 0, CLONE_THREAD, mask=CLONE_THREAD | CLONE_NAMESPACES),
+        *_only(CLONE, 0, CLONE_A_THREAD, mask=CLONE_A_THREAD | CLONE_NAMESPACES),
         *_only(KILL, 0, pid),
         *_only(TGKILL, 0, pid),
         *_only(PRLIMIT, 0, 0),
@@ -212,8 +239,8 @@ def _by_argument(pid: int) -> List[bytes]:
         *_only(SCHED_SETSCHEDULER, 1, policy),
         *_only(SOCKETPAIR, 1, SOCK_STREAM, mask=SOCK_TYPE),  # from a datagram one, messages go to any path
         *_never(PRCTL, 0, PR_SET_PDEATHSIG, PR_SET_DUMPABLE),
-        *_never(FCNTL, 1, *SIGNAL_OWNERS),
-        *_never(IOCTL, 1, *SIGNAL_OWNERS_BY_IOCTL),
+        *_never(FCNTL, 1, *FCNTLS),
+        *_only(IOCTL, 1, *IOCTLS),
         *_never(MMAP, 3, SHARED_ANONYMOUS, mask=SHARED_ANONYMOUS),  # RLIMIT_DATA does not count it
     ]
 
@@ -222,9 +249,10 @@ def _answer(number: int, error: int) -> List[bytes]:
     return [_line(_EQUAL, number, 0, 1), _line(_RETURN, _ERRNO | error)]
 
 
-def _only(number: int, argument: int, value: int, mask: int = 0xFFFFFFFF, half: int = LOW) -> List[bytes]:
-    """Refuse a call unless this half of the argument is this value."""
-    return _decide(number, argument, mask, [_line(_EQUAL, value, 1, 0)], half)
+def _only(number: int, argument: int, *values: int, mask: int = 0xFFFFFFFF, half: int = LOW) -> List[bytes]:
+    """Refuse a call unless this half of the argument is one of these values."""
+    count = len(values)
+    return _decide(number, argument, mask, [_line(_EQUAL, v, count - i, 0) for i, v in enumerate(values)], half)
 
 
 def _never(number: int, argument: int, *values: int, mask: int = 0xFFFFFFFF) -> List[bytes]:

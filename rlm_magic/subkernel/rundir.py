@@ -18,7 +18,6 @@ import contextlib
 import fcntl
 import itertools
 import os
-import shutil
 import stat
 import tempfile
 import threading
@@ -28,6 +27,7 @@ from pathlib import Path
 
 from ..engine.errors import SandboxError
 from ..guest.names import INBOX, OUTBOX
+from .removal import remove
 
 PREFIX = "rlmk-"
 LOCK = "lock"
@@ -77,7 +77,7 @@ class Place:
 
     def remove(self) -> None:
         """Have it removed; returns at once."""
-        _behind(shutil.rmtree, self.directory, True)
+        _behind(remove, self.directory)
 
 
 class RunDirectory:
@@ -166,8 +166,8 @@ def _remove(root: Path) -> None:
     with contextlib.suppress(OSError):
         for entry in root.iterdir():
             if entry.name != LOCK:
-                shutil.rmtree(entry, ignore_errors=True)
-    shutil.rmtree(root, ignore_errors=True)
+                remove(entry)
+    remove(root)
 
 
 def _is_own_directory(path: Path) -> bool:

@@ -21,6 +21,7 @@ DISK_FILES = 20_000
 THREADS = 500
 # page tables are memory too: reading a huge empty mapping makes nothing else
 MEMORY = ("RssAnon", "RssShmem", "VmPTE")
+LOOK = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_NOATIME", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +97,8 @@ async def overrun(pid: int, memory: int, limit: int, folders: Sequence[Path]) ->
         since_disk += MEMORY_SECONDS
         if since_disk >= DISK_SECONDS:
             since_disk = 0.0
-            size, files = await in_thread(_disk, pid, folders)
-            if size > DISK_BYTES or files > DISK_FILES:
-                return f"wrote more than {DISK_BYTES / MIB:,.0f} MiB or {DISK_FILES:,} files"
+            if reason := await in_thread(_disk, pid, folders):
+                return reason
 
 
 def _used(pid: int) -> Used:
@@ -107,44 +107,86 @@ def _used(pid: int) -> Used:
 
 def _data_size(pid: int) -> int:
     """Bytes that count for RLIMIT_DATA."""
-    with contextlib.suppress(OSError, KeyError):
-        return int(_status(pid)["VmData"].split()[0]) * 1024
+    with contextlib.suppress(OSError):
+        return int(_told(pid)[1]["VmData"].split()[0]) * 1024
     return 0
 
 
 def _memory(pid: int) -> tuple[int, int]:
     """Bytes of memory that is this process's own, and threads; zeros once it is gone."""
-    with contextlib.suppress(OSError, KeyError):
-        status = _status(pid)
+    with contextlib.suppress(OSError):
+        status = _told(pid)[1]
         return sum(int(status[name].split()[0]) for name in MEMORY) * 1024, int(status["Threads"])
     return 0, 0
 
 
-def _status(pid: int) -> dict[str, str]:
-    lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+def _told(pid: int) -> tuple[Path, dict[str, str]]:
+    """Where /proc tells of a process, and its status: at its main thread, or at another one once that has ended.
+
+    Raises:
+        OSError: it is gone.
+    """
+    for folder in _threads(Path(f"/proc/{pid}")):
+        lines = (folder / "status").read_text(errors="replace").splitlines()
+        status = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        if "RssAnon" in status:
+            return folder, status
+    raise ProcessLookupError(f"process {pid} is gone")
 
 
-def _disk(pid: int, folders: Sequence[Path]) -> tuple[int, int]:
-    """Bytes and files; no more is counted than decides."""
-    size = sum(_open_but_removed(pid)) + sum(_mapped_but_removed(pid))
-    files = 0
-    for folder in folders:
-        for directory, names, leaves in os.walk(folder):
-            files += len(names) + len(leaves)
-            for leaf in leaves:
-                with contextlib.suppress(OSError):
-                    size += os.lstat(os.path.join(directory, leaf)).st_blocks * 512
-            if files > DISK_FILES:
-                return size, files
-    return size, files
+def _threads(process: Path) -> Iterator[Path]:
+    yield process
+    yield from (process / "task").iterdir()
+
+
+def _disk(pid: int, folders: Sequence[Path]) -> str:
+    """What it has on the disk that it may not; empty if nothing. No more is counted than decides."""
+    size, files = sum(_open_but_removed(pid)) + sum(_mapped_but_removed(pid)), 0
+    try:
+        for status in _below(folders):
+            size, files = size + status.st_blocks * 512, files + 1
+            if size > DISK_BYTES or files > DISK_FILES:
+                break
+    except OSError as error:
+        return f"made a folder that cannot be looked into ({error.strerror})"
+    over = size > DISK_BYTES or files > DISK_FILES
+    return f"wrote more than {DISK_BYTES / MIB:,.0f} MiB or {DISK_FILES:,} files" if over else ""
+
+
+def _below(folders: Sequence[Path]) -> Iterator[os.stat_result]:
+    """Everything in these folders.
+
+    Raises:
+        OSError: one of them is too deep to be named, or of a mode that keeps its owner out.
+    """
+    waiting = list(map(os.fspath, folders))
+    while waiting:
+        folder = waiting.pop()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # it was moved or removed meanwhile
+            for name, status in _entries(folder):
+                if stat.S_ISDIR(status.st_mode):
+                    waiting.append(os.path.join(folder, name))
+                yield status
+
+
+def _entries(folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    """What is in a folder; no time of it tells the code below that it was looked at."""
+    descriptor = os.open(folder, LOOK)
+    try:
+        with os.scandir(descriptor) as found:
+            for entry in found:
+                with contextlib.suppress(FileNotFoundError):
+                    yield entry.name, entry.stat(follow_symlinks=False)
+    finally:
+        os.close(descriptor)
 
 
 def _open_but_removed(pid: int) -> Iterator[int]:
     with contextlib.suppress(OSError):
-        for name in os.listdir(f"/proc/{pid}/fd"):
+        folder = _told(pid)[0] / "fd"
+        for name in os.listdir(folder):
             with contextlib.suppress(OSError):
-                status = os.stat(f"/proc/{pid}/fd/{name}")
+                status = os.stat(folder / name)
                 if stat.S_ISREG(status.st_mode) and status.st_nlink == 0:
                     yield status.st_blocks * 512
 
@@ -152,7 +194,7 @@ def _open_but_removed(pid: int) -> Iterator[int]:
 def _mapped_but_removed(pid: int) -> Iterator[int]:
     """The span of each mapping of such a file: what is behind it cannot be asked for."""
     with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/maps").read_text(errors="replace").splitlines():
+        for line in (_told(pid)[0] / "maps").read_text(errors="replace").splitlines():
             if line.endswith(" (deleted)"):
                 start, end = line.partition(" ")[0].split("-")
                 yield int(end, 16) - int(start, 16)

@@ -50,6 +50,8 @@ FILES = {
     "its mode": ("os.chmod(secret, 0o666); print('done')", "^done$|" + UNWRITABLE),
     "its times": ("os.utime(secret); print('done')", "^done$|" + UNWRITABLE),
     "its attributes": ("os.setxattr(secret, 'user.x', b'x'); print('done')", "^done$|" + UNWRITABLE),
+    "its attributes, read": ("print(os.getxattr(secret, 'user.origin'))", HIDDEN + "|not supported"),
+    "changes in its folder": ("print(libc.inotify_init1(0))", "^-1$"),
     "its length": ("os.truncate(secret, 0)", UNWRITABLE),
     "a device": ("os.mknod('disk', 0o60600, os.makedev(8, 0))", REFUSAL),
     "the kernel's settings": ("open('/proc/sys/vm/swappiness', 'a')", UNWRITABLE),
@@ -189,6 +191,17 @@ def test_no_namespace_comes_with_a_thread(prepared: Session) -> None:
     """clone is allowed for threads alone; a user or network namespace with one is not."""
     flags = 0x10000 | 0x800 | 0x100 | 0x50000000
     assert tried(prepared, f"print(libc.syscall(56, {flags}, 0, 0, 0, 0), ctypes.get_errno())") == "-1 1"
+
+
+def test_no_thread_has_files_of_its_own(prepared: Session, target: World) -> None:
+    """They would not be seen by the watch, nor count for the limit on open files."""
+    code = (
+        "stack = ctypes.create_string_buffer(1 << 16)\n"
+        "libc.clone.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]\n"
+        "end = ctypes.addressof(stack) + (1 << 16) - 64\n"
+        "print(libc.clone(ctypes.cast(libc.pause, ctypes.c_void_p), end, 0x10000 | 0x800 | 0x200 | 0x100, None))"
+    )
+    assert tried(prepared, code) == "-1"
 
 
 def test_nobody_sees_another_subkernel(prepared: Session, tier: Tier) -> None:

@@ -29,6 +29,16 @@ REFUSED = {
     "a fork bomb": ("import os\nwhile True: os.fork()", "no processes in the sandbox"),
     "descriptors": ("import os\nkept = []\nwhile True: kept.append(open(os.devnull))", "Too many open files"),
     "one huge file": ("open('big', 'wb').truncate(1 << 40)", "File too large"),
+    "descriptors under way": (
+        "import array, socket\n"
+        "a, b = socket.socketpair()\n"
+        "a.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [a.fileno()]))])",
+        "PermissionError",
+    ),
+    "rules that hold removed files": (
+        "import ctypes, struct; print(ctypes.CDLL(None).syscall(444, struct.pack('Q', 4), 8, 0))",
+        "^-1$",
+    ),
     "a raised limit": (
         "import resource as r\n"
         "import ctypes, mmap\n"
@@ -46,6 +56,16 @@ REFUSED = {
     ),
 }
 FILL = "chunk = bytes(1 << 20)\nfor n in range(10**6):\n    with open({name}, 'ab') as file: file.write(chunk)\n"
+# where /proc tells nothing more of the main thread
+ENDED = (
+    "import ctypes, mmap, os, threading, time\n"
+    "kept, go = [], threading.Event()\n"
+    "def work():\n"
+    "    go.wait(); time.sleep(0.2)\n"
+    "{}"
+    "threading.Thread(target=work).start()\n"
+    "go.set(); ctypes.CDLL(None).syscall(60, 0)"
+)
 KILLED = {
     "threads": (
         "import threading, time\n"
@@ -73,6 +93,32 @@ KILLED = {
         "        map(0, 1 << 20, 1, 1, file.fileno(), 0)\n"
         "while True: pass",
         "wrote more than 50 MiB",
+    ),
+    "a folder too deep to be named": (
+        "import os\nfor _ in range(3000): os.mkdir('deep'); os.chdir('deep')\nwhile True: pass",
+        "cannot be looked into",
+    ),
+    "a folder that is closed to its owner": (
+        "import os\nos.mkdir('closed', 0o300)\n" + FILL.format(name="f'closed/part-{n // 8}'"),
+        "cannot be looked into|wrote more than 50 MiB",
+    ),
+    "removed files once the main thread has ended": (
+        ENDED.format(
+            "    with open('part', 'wb', 0) as file:\n"
+            "        os.unlink('part')\n"
+            "        for _ in range(200): file.write(bytes(1 << 20))\n"
+            "        time.sleep(60)\n"
+        ),
+        "wrote more than 50 MiB",
+    ),
+    "a growing stack once the main thread has ended": (
+        ENDED.format(
+            "    while True:\n"
+            "        stack = mmap.mmap(-1, 1 << 26, 0x122, mmap.PROT_READ | mmap.PROT_WRITE)\n"
+            "        kept.append(stack)\n"
+            "        for at in range(0, 1 << 26, 4096): stack[at] = 1\n"
+        ),
+        "used more than 300 MiB of memory",
     ),
     "page tables": (
         "import mmap\n"

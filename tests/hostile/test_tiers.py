@@ -230,12 +230,22 @@ def test_it_runs_wherever_the_temporary_directory_is(
         real.rmdir()
 
 
+FS_IOC_SETFLAGS = 0x40086602
+ATTACKS_ON_A_BOUND_FILE = (
+    "open({!r}, 'w')",
+    "open({!r} + '2', 'w')",
+    "__import__('os').unlink({!r})",
+    f"__import__('fcntl').ioctl(open({{!r}}), {FS_IOC_SETFLAGS}, bytes(8))",
+    "__import__('fcntl').fcntl(open({!r}), 1024, 0)  # a lease, which makes others wait",
+)
+
+
 def test_a_bound_folder_is_readable_and_no_more(tier: Tier, target: World, tmp_path: Path) -> None:
     (tmp_path / "data.txt").write_text("the data")
     with opened(tier=tier, paths=[str(tmp_path)]) as session:
         assert session.run(f"print(open({str(tmp_path / 'data.txt')!r}).read())").output == "the data\n"
-        for attack in ("open({!r}, 'w')", "open({!r} + '2', 'w')", "__import__('os').unlink({!r})"):
-            assert session.run(attack.format(str(tmp_path / "data.txt"))).status == "error"
+        for attack in ATTACKS_ON_A_BOUND_FILE:
+            assert session.run(attack.format(str(tmp_path / "data.txt"))).status == "error", attack
         assert session.run(f"open({str(target.secret)!r})").status == "error"
     assert [path.read_text() for path in tmp_path.iterdir()] == ["the data"]
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +81,8 @@ def world(home: Path) -> Iterator[World]:
     secret = home / "id_ed25519"
     secret.write_text(CANARY)
     secret.chmod(0o600)
+    with suppress(OSError):  # not every file system has them
+        os.setxattr(secret, "user.origin", CANARY.encode())
     os.utime(secret, (1e9, 1e9))
     with ExitStack() as exits:
         sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
