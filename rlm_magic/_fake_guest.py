@@ -21,22 +21,10 @@ from .engine.errors import BindingError
 from .engine.events import digest
 from .engine.types import CellError, CellResult, Change, Finish, Json, SubCall, SubReply, ValueFile, Variable
 from .guest.crossing import carry, cross
+from .guest.names import RESERVED
 from .guest.search import Search
 from .guest.texts import text_size
 
-RESERVED = (
-    "answer",
-    "context",
-    "history",
-    "FINAL",
-    "FINAL_VAR",
-    "SHOW_VARS",
-    "llm_query",
-    "llm_query_batched",
-    "rlm_query",
-    "rlm_query_batched",
-    "search",
-)
 FILE = "<cell>"
 
 

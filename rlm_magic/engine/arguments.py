@@ -42,8 +42,8 @@ def arguments_of(text: str) -> Arguments:
     args, kwargs = fields.get("args"), fields.get("kwargs")
     if not isinstance(args, list) or not isinstance(kwargs, dict):
         raise ToolFailed("the arguments are not an object of args and kwargs")
-    _check_depth(args)
-    _check_depth(kwargs)
+    if not (nested_within(args, MAX_DEPTH) and nested_within(kwargs, MAX_DEPTH)):
+        raise ToolFailed(f"the arguments are nested more than {MAX_DEPTH} deep")
     return Arguments(tuple(cast("list[Json]", args)), cast("dict[str, Json]", kwargs))
 
 
@@ -51,13 +51,14 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON value")
 
 
-def _check_depth(value: Any) -> None:
+def nested_within(value: Any, depth: int) -> bool:
+    """Whether the lists and dicts of a JSON value are nested at most so deep."""
     level = [value]
-    for _ in range(MAX_DEPTH):
+    for _ in range(depth):
         level = [item for outer in level for item in _items(outer)]
         if not level:
-            return
-    raise ToolFailed(f"the arguments are nested more than {MAX_DEPTH} deep")
+            return True
+    return False
 
 
 def _items(value: Any) -> Iterable[Any]:

@@ -19,7 +19,7 @@ from textwrap import shorten
 
 from .budget import Budget
 from .errors import Divergence, RLMError, ToolFailed
-from .events import Event, digest
+from .events import Event, above, digest
 from .ports import Kept, Replies, ReplyStore
 from .request import Request, digest_of
 from .types import Completion, Message, Usage
@@ -102,7 +102,7 @@ class CachedReplies:
 
     def _key(self, node: str, request: str) -> str:
         """The key of what is asked now; asking the same again gives another."""
-        scope = next((self._scopes[above] for above in _above(node) if above in self._scopes), "")
+        scope = next((self._scopes[each] for each in above(node) if each in self._scopes), "")
         asked = digest_of(self._setting, scope, request)
         self._asked[asked] += 1
         return digest_of(asked, str(self._asked[asked]))
@@ -116,7 +116,7 @@ class CachedReplies:
         nearest = self._store.nearest(parts)
         if nearest is None:
             return "nothing like it was asked"
-        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(parts, nearest.parts, strict=False)))
+        same = same_beginning(parts, nearest.parts)
         if same == len(parts):
             if nearest.model != model:
                 return f"it was asked of {nearest.model}"
@@ -126,14 +126,14 @@ class CachedReplies:
         return f"the nearest that was asked is {nearest.asked!r}"
 
 
+def same_beginning(parts: Sequence[str], others: Sequence[str]) -> int:
+    """How many parts are the same before the first that is not."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(parts, others, strict=False)))
+
+
 def _parts(messages: Iterable[Message]) -> tuple[str, ...]:
     return tuple(digest(f"{message.role}:{message.content}")[:12] for message in messages)
 
 
 def _last(messages: Sequence[Message]) -> str:
     return shorten(messages[-1].content[: 10 * SHOWN], SHOWN, placeholder="…")
-
-
-def _above(node: str) -> Iterable[str]:
-    while node := node.rpartition(".")[0]:
-        yield node

@@ -41,7 +41,7 @@ same ``v``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -78,6 +78,12 @@ class Event:
             "node": self.node,
             "data": dict(self.data),
         }
+
+
+def above(node: str) -> Iterator[str]:
+    """The paths of the nodes above one, the nearest first."""
+    while node := node.rpartition(".")[0]:
+        yield node
 
 
 def digest(text: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from .budget import BYTES_PER_TOKEN
 from .errors import Divergence, EmptyReply, LimitReached, ModelError, RLMError, SubCallFailed, ToolFailed, WindowError
-from .events import Event
+from .events import Event, above
 from .harness import NoReplies
 from .ports import Gate
 from .tree import Node, Tree
@@ -88,7 +88,7 @@ class RecordedReplies(NoReplies):
     def find(self, kind: str, node: str, request: str) -> Completion | RLMError | None:
         """See `Replies.find`."""
         recorded = self._tree.nodes.get(node)
-        settled = any(above in self._settled for above in _above(node))
+        settled = any(each in self._settled for each in above(node))
         if recorded is None or recorded.kind != kind:
             return LimitReached("calls", REFUSED) if settled else None
         reply = self._tree.body(recorded.fields.get("reply"))
@@ -236,12 +236,6 @@ def _number(node: Node) -> int:
     return int(node.id.rpartition(".")[2])
 
 
-def _above(node: str) -> Iterable[str]:
-    while node:
-        node = node.rpartition(".")[0]
-        yield node
-
-
 def _merged(records: Sequence[Tree]) -> Tree:
     """One tree of what the records know; where several know a node, the newest that knows how it went."""
     nodes: dict[str, Node] = {}
@@ -268,7 +262,7 @@ def _settled(tree: Tree) -> set[str]:
     settled: set[str] = set()
     for node in tree.nodes.values():
         if node.kind in ("exec", "batch"):
-            inherited = any(above in settled for above in _above(node.id))
+            inherited = any(each in settled for each in above(node.id))
             if inherited or (node.kind == "exec" and _goes_on(tree, node)):
                 settled.add(node.id)
     return settled

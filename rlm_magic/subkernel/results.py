@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from ..engine.arguments import nested_within
 from ..engine.types import CellError, CellResult, Change, Finish, Json, Rich
 from ..guest.frames import Frame, FrameError
 
@@ -106,15 +107,6 @@ def _change(value: Any) -> Change:
 
 def shallow(value: Any) -> Json:
     """The value, if it is not nested too deeply."""
-    level: list[Any] = [value]
-    for _ in range(MAX_DEPTH):
-        level = [item for outer in level for item in _items(outer)]
-        if not level:
-            return value
-    raise FrameError(f"an answer is nested more than {MAX_DEPTH} deep")
-
-
-def _items(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(cast(dict[str, Any], value).values())
-    return cast(list[Any], value) if isinstance(value, list) else []
+    if not nested_within(value, MAX_DEPTH):
+        raise FrameError(f"an answer is nested more than {MAX_DEPTH} deep")
+    return value
