@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ._fake_guest import FakeGuest, Held, SubCallError
 from .engine.errors import BindingError
-from .engine.ports import Handle, OpenSandbox
+from .engine.ports import AnswerCalls, OpenSandbox
 from .engine.types import CellResult, SubCall, SubReply, Variable
 
 POLL = 0.01
@@ -24,7 +24,7 @@ GRACE = 1.0
 class _Cell:
     """One cell under way: its thread, its sub-calls, and the seconds it ran without them."""
 
-    def __init__(self, handle: Handle, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, handle: AnswerCalls, loop: asyncio.AbstractEventLoop) -> None:
         self.handle = handle
         self.loop = loop
         self.done: asyncio.Future[CellResult] = loop.create_future()
@@ -63,7 +63,7 @@ class _Cell:
         return self.done.done()
 
 
-async def _coroutine(handle: Handle, call: SubCall) -> list[SubReply]:
+async def _coroutine(handle: AnswerCalls, call: SubCall) -> list[SubReply]:
     return await handle(call)
 
 
@@ -86,7 +86,7 @@ class FakeSandbox:
         self._bound = {variable.name: _value(variable) for variable in variables}
         self._guest = self._new_guest(self._bound)
 
-    async def run(self, code: str, handle: Handle, *, seconds: float) -> CellResult:
+    async def run(self, code: str, handle: AnswerCalls, *, seconds: float) -> CellResult:
         cell = self._cell = _Cell(handle, asyncio.get_running_loop())
         guest = self._guest
         cell.start(lambda: guest.run(code))

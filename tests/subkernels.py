@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rlm_magic.engine.ports import Handle
+from rlm_magic.engine.ports import AnswerCalls
 from rlm_magic.engine.types import CellResult, SubCall, SubReply, Variable
 from rlm_magic.subkernel import Subkernel, Subkernels
 from rlm_magic.subkernel.tiers import failure
@@ -22,6 +22,26 @@ async def echo(call: SubCall) -> list[SubReply]:
     return [SubReply(text=prompt.upper()) for prompt in call.prompts]
 
 
+class Never:
+    """Answers "go" once it was asked something else, which it never answers."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.cancelled = 0
+
+    async def __call__(self, call: SubCall) -> list[SubReply]:
+        if call.prompts == ("go",):
+            await self.asked.wait()
+            return await echo(call)
+        self.asked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        return []
+
+
 class Session:
     """A subkernel to be used from plain test functions."""
 
@@ -29,7 +49,7 @@ class Session:
         self.runner = runner
         self.subkernel = subkernel
 
-    def run(self, code: str, handle: Handle = echo, *, seconds: float = 20) -> CellResult:
+    def run(self, code: str, handle: AnswerCalls = echo, *, seconds: float = 20) -> CellResult:
         return self.runner.run(self.subkernel.run(code, handle, seconds=seconds))
 
     def bind(self, *variables: Variable) -> None:

@@ -15,7 +15,7 @@ from .types import CellResult, Completion, Decision, Message, Price, SubCall, Su
 if TYPE_CHECKING:
     from .request import Request
 
-Handle: TypeAlias = Callable[[SubCall], Awaitable[list[SubReply]]]
+AnswerCalls: TypeAlias = Callable[[SubCall], Awaitable[list[SubReply]]]
 
 
 class Model(Protocol):
@@ -68,7 +68,7 @@ class Sandbox(Protocol):
         """
         ...
 
-    async def run(self, code: str, handle: Handle, *, seconds: float) -> CellResult:
+    async def run(self, code: str, handle: AnswerCalls, *, seconds: float) -> CellResult:
         """Run one cell; its sub-calls go to ``handle``, and none outlives the cell.
 
         Never raises for what the code does: a timeout or a death is a status, after which the session is usable

@@ -7,7 +7,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..engine.ports import Handle
+from ..engine.ports import AnswerCalls
 from ..guest.frames import Frame
 from .contexts import handed_up
 from .results import Report
@@ -25,7 +25,7 @@ TICK = 0.1
 class Cell:
     """A cell of the model's code. It has ended when the kernel has replied and its result has come."""
 
-    def __init__(self, kernel: Kernel, code: str, handle: Handle) -> None:
+    def __init__(self, kernel: Kernel, code: str, handle: AnswerCalls) -> None:
         self.report = Report()
         self.calls = CallServer(handle, kernel.send, partial(handed_up, kernel.place))
         self._kernel = kernel

@@ -14,7 +14,7 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec
 
 from ..engine.errors import BindingError, SandboxError
-from ..engine.ports import Handle
+from ..engine.ports import AnswerCalls
 from ..guest.frames import Frame, FrameError
 from .cell import Cell
 from .channel import Channel
@@ -151,7 +151,7 @@ class Kernel:
         await self.tell({"type": kind, **fields})
         return await self._answer(expected)
 
-    def open(self, code: str, handle: Handle) -> Cell:
+    def open(self, code: str, handle: AnswerCalls) -> Cell:
         """Start a cell."""
         self.cell = Cell(self, code, handle)
         return self.cell

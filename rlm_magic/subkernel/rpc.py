@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
-from ..engine.ports import Handle
+from ..engine.ports import AnswerCalls
 from ..engine.types import SubCall, SubReply, Variable
 from ..guest.frames import Frame, FrameError
 from .contexts import HandedUp, identified
@@ -49,7 +49,7 @@ class CallServer:
         failed: raises what ``handle`` raised, if it did.
     """
 
-    def __init__(self, handle: Handle, send: Send, context: Callable[[Any], Variable]) -> None:
+    def __init__(self, handle: AnswerCalls, send: Send, context: Callable[[Any], Variable]) -> None:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._handle = handle
         self._send = send

@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_client.kernelspec import KernelSpec
 
 from ..engine.errors import BindingError, InputError
-from ..engine.ports import Handle
+from ..engine.ports import AnswerCalls
 from ..engine.types import CellError, CellResult, Change, Variable
 from . import inspection
 from .bindings import Bindings
@@ -92,7 +92,7 @@ class Subkernel:
             await self.start()
         await self._bind()
 
-    async def run(self, code: str, handle: Handle, *, seconds: float) -> CellResult:
+    async def run(self, code: str, handle: AnswerCalls, *, seconds: float) -> CellResult:
         kernel = await self._ready()
         cell = kernel.open(code, handle)
         try:

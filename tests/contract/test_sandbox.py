@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rlm_magic.engine.ports import Handle, OpenSandbox
+from rlm_magic.engine.ports import AnswerCalls, OpenSandbox
 from rlm_magic.engine.types import CellResult, SubCall, SubReply, Variable
 from rlm_magic.testing import variable
 
@@ -27,21 +27,15 @@ def run_cells(
     open_sandbox: OpenSandbox,
     *cells: str,
     variables: Sequence[Variable] = (),
-    handle: Handle = echo,
+    handle: AnswerCalls = echo,
     seconds: float = SECONDS,
     recursive: bool = False,
     window: int = 100_000,
-    between: Callable[[], Awaitable[None]] | None = None,
 ) -> list[CellResult]:
     async def run() -> list[CellResult]:
-        results: list[CellResult] = []
         async with open_sandbox("0", recursive=recursive, window=window) as sandbox:
             await sandbox.bind(variables)
-            for code in cells:
-                if results and between:
-                    await between()
-                results.append(await sandbox.run(code, handle, seconds=seconds))
-        return results
+            return [await sandbox.run(code, handle, seconds=seconds) for code in cells]
 
     return asyncio.run(run())
 
@@ -357,10 +351,17 @@ def test_a_call_outside_of_any_cell_is_refused(open_sandbox: OpenSandbox) -> Non
         "thread = threading.Thread(target=late)\n"
         "thread.start()"
     )
-    result = last(
-        open_sandbox, start, "thread.join(10)\nprint(refused)", seconds=15, between=lambda: asyncio.sleep(0.5)
-    )
-    assert "['SubCallError']" in result.output
+
+    async def refused() -> str:
+        async with open_sandbox("0", recursive=False, window=1000) as sandbox:
+            await sandbox.bind([])
+            result = await sandbox.run(start, echo, seconds=SECONDS)
+            while "Error" not in result.output:
+                await asyncio.sleep(0.1)  # in which no cell runs
+                result = await sandbox.run("print(refused)", echo, seconds=SECONDS)
+            return result.output
+
+    assert "['SubCallError']" in asyncio.run(refused())
 
 
 # --- limits and interrupts
@@ -381,10 +382,10 @@ def test_endless_code_is_ended_and_the_session_stays_usable(open_sandbox: OpenSa
 
 def test_waiting_for_a_sub_call_is_not_running(open_sandbox: OpenSandbox) -> None:
     async def slow(call: SubCall) -> list[SubReply]:
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(2.5)
         return await echo(call)
 
-    assert last(open_sandbox, "print(llm_query('a'))", handle=slow, seconds=0.5).status == "ok"
+    assert last(open_sandbox, "print(llm_query('a'))", handle=slow, seconds=2).status == "ok"
 
 
 def test_cancelling_during_a_sub_call_leaves_the_session_usable(open_sandbox: OpenSandbox) -> None:
@@ -493,7 +494,7 @@ def test_tools_are_back_in_each_cell_and_no_variables(open_with_tools: OpenSandb
 
 def test_a_tool_is_not_cell_time(open_with_tools: OpenSandbox) -> None:
     async def slow(call: SubCall) -> list[SubReply]:
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(2.5)
         return [SubReply(text="1")]
 
-    assert last(open_with_tools, "FINAL(tool())", handle=slow, seconds=0.7).status == "ok"
+    assert last(open_with_tools, "FINAL(tool())", handle=slow, seconds=2).status == "ok"
