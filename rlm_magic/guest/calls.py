@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 from concurrent.futures import Future
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from .contexts import Outbox, as_text
 from .crossing import carry
@@ -53,6 +53,17 @@ class Tool:
 
     def __repr__(self) -> str:
         return f"<tool {self.__name__}>"
+
+
+class _Asked(NamedTuple):
+    """What a call asks; ``contexts`` is as long as ``prompts``."""
+
+    op: str
+    prompts: Sequence[str]
+    contexts: Sequence[object]
+    model: Optional[str] = None
+    batch: bool = False
+    tool: str = ""
 
 
 class _Pending:
@@ -120,16 +131,16 @@ class Calls:
 
     def llm_query(self, prompt: str, model: Optional[str] = None) -> str:
         """Ask a sub-model one thing. Raises SubCallError."""
-        return _one(self._wait("llm", [prompt], [None], model, False))
+        return _one(self._wait(_Asked("llm", [prompt], [None], model)))
 
     def llm_query_batched(self, prompts: Sequence[str], model: Optional[str] = None) -> List[str]:
         """Ask many things at once; answers in order, a FailedCall where a call failed."""
         prompts = _batch(prompts)
-        return _all(self._wait("llm", prompts, [None] * len(prompts), model, True))
+        return _all(self._wait(_Asked("llm", prompts, [None] * len(prompts), model, batch=True)))
 
     def rlm_query(self, prompt: str, model: Optional[str] = None, *, context: object = None) -> str:
         """Ask a sub-RLM, which has ``context`` as a variable of its own. Raises SubCallError."""
-        return _one(self._wait("rlm", [prompt], [context], model, False))
+        return _one(self._wait(_Asked("rlm", [prompt], [context], model)))
 
     def rlm_query_batched(
         self, prompts: Sequence[str], model: Optional[str] = None, *, contexts: Optional[Sequence[object]] = None
@@ -138,64 +149,49 @@ class Calls:
         prompts = _batch(prompts)
         if contexts is not None and len(contexts) != len(prompts):
             raise ValueError(f"{len(prompts)} prompts but {len(contexts)} contexts: give one context for each prompt")
-        return _all(self._wait("rlm", prompts, contexts or [None] * len(prompts), model, True))
+        return _all(self._wait(_Asked("rlm", prompts, contexts or [None] * len(prompts), model, batch=True)))
 
     async def allm_query(self, prompt: str, model: Optional[str] = None) -> str:
         """`llm_query` to await."""
-        return _one(await self._await("llm", prompt, None, model))
+        return _one(await self._await(_Asked("llm", [prompt], [None], model)))
 
     async def arlm_query(self, prompt: str, model: Optional[str] = None, *, context: object = None) -> str:
         """`rlm_query` to await."""
-        return _one(await self._await("rlm", prompt, context, model))
+        return _one(await self._await(_Asked("rlm", [prompt], [context], model)))
 
     def _tool(self, name: str, arguments: str) -> str:
-        return _one(self._wait("tool", [arguments], [None], None, False, name))
+        return _one(self._wait(_Asked("tool", [arguments], [None], tool=name)))
 
-    def _wait(
-        self,
-        op: str,
-        prompts: Sequence[str],
-        contexts: Sequence[object],
-        model: Optional[str],
-        batch: bool,
-        tool: str = "",
-    ) -> List[Frame]:
-        if not prompts:
+    def _wait(self, asked: _Asked) -> List[Frame]:
+        if not asked.prompts:
             return []
-        number, pending = self._submit(op, prompts, contexts, model, batch, tool)
+        number, pending = self._submit(asked)
         try:
             return pending.future.result()
         finally:
             self._forget(number)
 
-    async def _await(self, op: str, prompt: str, context: object, model: Optional[str]) -> List[Frame]:
-        number, pending = self._submit(op, [prompt], [context], model, False)
+    async def _await(self, asked: _Asked) -> List[Frame]:
+        number, pending = self._submit(asked)
         try:
             return await asyncio.wrap_future(pending.future)
         finally:
             self._forget(number)
 
-    def _submit(
-        self,
-        op: str,
-        prompts: Sequence[str],
-        contexts: Sequence[object],
-        model: Optional[str],
-        batch: bool,
-        tool: str = "",
-    ) -> Tuple[int, _Pending]:
+    def _submit(self, asked: _Asked) -> Tuple[int, _Pending]:
         if os.getpid() != self._process:
             raise SubCallError("sub-calls cannot be made from a forked process: use threads, or a batch")
-        if len(prompts) > MAX_ITEMS:
-            raise SubCallError(f"a batch of {len(prompts):,} prompts; at most {MAX_ITEMS:,} go at once: split it")
+        if len(asked.prompts) > MAX_ITEMS:
+            raise SubCallError(f"a batch of {len(asked.prompts):,} prompts; at most {MAX_ITEMS:,} go at once: split it")
         number = next(self._ids)
-        items = [self._item(f"{number}-{i}", prompt, contexts[i]) for i, prompt in enumerate(prompts)]
+        items = [self._item(f"{number}-{i}", prompt, asked.contexts[i]) for i, prompt in enumerate(asked.prompts)]
         chars = sum(len(prompt) for prompt, _ in items)
         if chars > MAX_BATCH:
             raise SubCallError(f"the prompts have {chars:,} characters; one batch takes {MAX_BATCH:,}: split it")
         pending = self._pending[number] = _Pending(len(items), self.cell)
-        call = {"type": "call", "id": number, "op": op, "count": len(items), "chars": chars, "batch": batch}
-        self._send({**call, "model": None if model is None else str(model), "tool": tool})
+        model = None if asked.model is None else str(asked.model)
+        call = {"type": "call", "id": number, "op": asked.op, "count": len(items), "chars": chars}
+        self._send({**call, "model": model, "batch": asked.batch, "tool": asked.tool})
         for index, (prompt, context) in enumerate(items):
             self._send({"type": "item", "id": number, "index": index, "prompt": prompt, "context": context})
         return number, pending
