@@ -130,7 +130,7 @@ def describe(runs_dir: str | None) -> str:
     return f"{held.replies:,} in {path} ({_megabytes(held.size)}, at most {_megabytes(BOUND)})"
 
 
-def keep(words: Sequence[str], runs_dir: str | None) -> str:
+def upkeep(words: Sequence[str], runs_dir: str | None) -> str:
     """Carry out ``%rlm cache`` and ``%rlm cache trim [SIZE|all]``; says what is kept then.
 
     Raises:

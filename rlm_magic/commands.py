@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from IPython.display import display  # pyright: ignore[reportUnknownVariableType]
 
-from .caching import keep
+from .caching import upkeep
 from .doctor import report
 from .engine.errors import InputError
 from .inspecting import bring, close, find, overview, table
@@ -144,7 +144,7 @@ def _doctor(rest: Sequence[str], magic: RLMMagic) -> None:
 
 
 def _cache(rest: Sequence[str], magic: RLMMagic) -> None:
-    print(keep(rest, magic.runs_dir or None))
+    print(upkeep(rest, magic.runs_dir or None))
 
 
 def _sessions(rest: Sequence[str], magic: RLMMagic) -> None:

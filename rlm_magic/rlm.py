@@ -147,8 +147,7 @@ class RLM:
         Raises:
             InputError: the run could not start as asked.
         """
-        answer_type = None if output_type is None else AnswerType(output_type)
-        return dry_run(query, _named(context, variables), self.settings, answer_type=answer_type)
+        return dry_run(query, _named(context, variables), self.settings, answer_type=_typed(output_type))
 
     def resume(
         self,
@@ -180,10 +179,9 @@ class RLM:
         resumed: Recording | None = None,
         session: str | None = None,
     ) -> Run:
-        answer_type = None if output_type is None else AnswerType(output_type)
         observers = [on_event] if on_event else []
         settings = replace(self.settings, session=session)
-        return Run(query, named, settings, observers, answer_type=answer_type, resumed=resumed)
+        return Run(query, named, settings, observers, answer_type=_typed(output_type), resumed=resumed)
 
 
 def _wait(start: Callable[[], Run]) -> Result:
@@ -209,6 +207,10 @@ async def _started(start: Callable[[], Run]) -> Run:
 def _log_notice(run: Run) -> None:
     if run.notice:
         log.warning("%s", run.notice)
+
+
+def _typed(output_type: object) -> AnswerType | None:
+    return None if output_type is None else AnswerType(output_type)
 
 
 def _named(context: object, variables: Mapping[str, object] | None) -> dict[str, object]:
