@@ -122,7 +122,7 @@ function mapTurn(add: Script): void {
       { name: "rs", type: "list", size: "48 items", new: true },
       { name: "hits", type: "list", size: "2 items", new: true },
     ],
-    rich: [{ data: { "image/png": PNG } }, { data: { "text/html": `<h3>hits</h3>${HOSTILE}` } }],
+    rich: [{ "image/png": add.text(exec, PNG) }, { "text/html": add.text(exec, `<h3>hits</h3>${HOSTILE}`) }],
   });
   add.add("close", "0.2", { status: "ok" });
 }

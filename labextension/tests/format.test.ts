@@ -7,7 +7,7 @@ import { splitAtCut } from "../src/view/cut";
 import { count, dollars, duration, statusOf, sumOfCosts } from "../src/view/format";
 import { tabsOf } from "../src/view/inspect/tabs";
 import { compareMessages } from "../src/view/prompts";
-import { frameDocument, imageSource, pick } from "../src/view/rich";
+import { frameDocument, imageSource, isImage, pick } from "../src/view/rich";
 import { Tree, type TreeNode } from "../src/view/tree";
 
 const sums = (calls: number, cost: number, unpriced: number) => ({
@@ -89,15 +89,19 @@ describe("prompts", () => {
 
 describe("rich outputs", () => {
   it("prefer a picture, then markup, then text", () => {
-    expect(pick({ "text/plain": "<Figure>", "image/png": "iVBO" })?.mime).toBe("image/png");
-    expect(pick({ "text/plain": "t", "text/html": "<b>" })?.mime).toBe("text/html");
-    expect(pick({ "application/json": "{}" })).toBeNull();
+    const at = (sha256: string) => ({ sha256, chars: 1, preview: "" });
+    expect(pick({ "text/plain": at("t"), "image/png": at("p") })).toEqual({
+      mime: "image/png",
+      body: at("p"),
+    });
+    expect(pick({ "text/plain": at("t"), "text/html": at("h") })?.mime).toBe("text/html");
+    expect(pick({ "application/json": at("j"), "text/html": "no reference" })).toBeNull();
   });
 
   it("take base64 only as a picture's data", () => {
-    expect(imageSource({ mime: "image/png", text: "iVBO\nRw==" })).toBe("data:image/png;base64,iVBORw==");
-    expect(imageSource({ mime: "image/png", text: 'x" onerror="alert(1)' })).toBeNull();
-    expect(imageSource({ mime: "image/svg+xml", text: "PHN2Zz4=" })).toBeNull();
+    expect(imageSource("image/png", "iVBO\nRw==")).toBe("data:image/png;base64,iVBORw==");
+    expect(imageSource("image/png", 'x" onerror="alert(1)')).toBeNull();
+    expect(isImage("image/svg+xml")).toBe(false);
   });
 
   it("put the policy before the markup", () =>

@@ -31,11 +31,11 @@ One event is one JSON object ``{v, run, seq, t, type, node, data}``:
     answer  -                        via, answer; and as llm for an extract call
 
 A *body field* (`BODY_FIELDS`) holds a reference, ``{sha256, chars, preview}``; a prompt holds the list of its messages,
-``[{role, sha256, chars, preview}]``. ``usage`` is ``{input, output, cached, reasoning, cost}``, tokens and US dollars,
-cost null where unknown; ``estimated``: the tokens are a guess. ``request`` is a digest of what was asked; ``cached``:
-the reply was known, nothing was sent; ``saved`` stands for ``usage`` where that was not paid, now or in a run that this
-one resumes. Unknown types, kinds and fields are kept and ignored, so that an older reader opens a newer record of the
-same ``v``.
+``[{role, sha256, chars, preview}]``, and ``rich`` what a cell displayed, ``[{MIME type: reference}]``. ``usage`` is
+``{input, output, cached, reasoning, cost}``, tokens and US dollars, cost null where unknown; ``estimated``: the tokens
+are a guess. ``request`` is a digest of what was asked; ``cached``: the reply was known, nothing was sent; ``saved``
+stands for ``usage`` where that was not paid, now or in a run that this one resumes. Unknown types, kinds and fields are
+kept and ignored, so that an older reader opens a newer record of the same ``v``.
 """
 
 from __future__ import annotations

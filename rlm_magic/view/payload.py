@@ -44,7 +44,7 @@ def payload(tree: Tree, *, room: int, body: int, run: str = "") -> dict[str, Any
     for each in bodies.values():
         events += json.loads(each)
     numbered = [{"seq": seq, **event} for seq, event in enumerate(events)]
-    missing = len({key for node in nodes for key in _hashes(node)} - bodies.keys())
+    missing = len({key for node in nodes for key in (*_texts(node), *_displayed(node))} - bodies.keys())
     return {"v": VERSION, "run": run, "events": numbered, "cut": _cut(tree, numbered, missing)}
 
 
@@ -76,22 +76,37 @@ def _events(node: Node) -> Iterator[dict[str, Any]]:
 
 
 def _bodies(tree: Tree, nodes: Iterable[Node], most: int) -> Iterator[tuple[str, str]]:
-    """Hash and event of each text that the nodes refer to, the more important nodes' first."""
+    """Hash and event of each text that the nodes refer to, the more important nodes' first.
+
+    What cells displayed comes last, and whole: half an image is none.
+    """
     kept = {node.id for node in nodes}
+    ordered = [node for node in by_importance(tree) if node.id in kept]
+    wanted = [(key, node, most) for node in ordered for key in _texts(node)]
+    wanted += [(key, node, None) for node in ordered for key in _displayed(node)]
     seen: set[str] = set()
-    for node in by_importance(tree):
-        for key in _hashes(node) if node.id in kept else ():
-            if key in tree.bodies and key not in seen:
-                seen.add(key)
-                data = {"sha256": key, "text": clean(shorten(tree.bodies[key], most))}
-                yield key, _dump([{"t": tree.time, "type": "body", "node": node.id, "data": data}])
+    for key, node, longest in wanted:
+        if key in tree.bodies and key not in seen:
+            seen.add(key)
+            text = tree.bodies[key] if longest is None else shorten(tree.bodies[key], longest)
+            data = {"sha256": key, "text": clean(text)}
+            yield key, _dump([{"t": tree.time, "type": "body", "node": node.id, "data": data}])
 
 
-def _hashes(node: Node) -> Iterator[str]:
+def _texts(node: Node) -> Iterator[str]:
+    """Hashes of the node's body fields."""
     for field in BODY_FIELDS:
         value = node.fields.get(field)
         references = cast("list[Any]", value) if isinstance(value, list) else [value]
         yield from (reference["sha256"] for reference in references if is_reference(reference))
+
+
+def _displayed(node: Node) -> Iterator[str]:
+    """Hashes of all forms of the cell's rich outputs."""
+    outputs = node.fields.get("rich")
+    for output in cast("list[Any]", outputs) if isinstance(outputs, list) else ():
+        forms = cast("dict[str, Any]", output) if isinstance(output, dict) else {}
+        yield from (reference["sha256"] for reference in forms.values() if is_reference(reference))
 
 
 def _bytes(text: str) -> int:

@@ -74,5 +74,10 @@ def test_payloads_are_text_live_and_reopened(page: Any, lab: Any) -> None:
     page.goto(lab.page_url("hostile.ipynb"))
     page.get_by_role("button", name="Open the recursion tree").click()
     look_everywhere(page)
+    page.get_by_role("treeitem").filter(has_text="from IPython.display").first.click()
+    page.get_by_role("tab", name="Output").click()
+    frames = page.locator(".rlm-frame")
+    frames.nth(1).wait_for()
+    assert [frame.get_attribute("sandbox") for frame in frames.all()] == ["", ""]
     assert page.evaluate("window.pwned") is None
     assert left == []

@@ -1,11 +1,15 @@
 /** Texts of a run, by hash: at hand, or asked for when somebody looks. */
 
 import { type Signal, signal } from "@preact/signals";
+import type { BodyRef, Data } from "./protocol";
 
 /** Where a text that is not at hand comes from; null: it was not kept. Rejects if there is no answer. */
 export interface BodySource {
   fetch(sha256: string): Promise<string | null>;
 }
+
+export const isReference = (value: unknown): value is BodyRef =>
+  typeof value === "object" && value !== null && typeof (value as Data).sha256 === "string";
 
 const GONE = "The kernel does not have it any more.";
 

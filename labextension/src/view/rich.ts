@@ -1,10 +1,11 @@
 /** Which form of a rich output shows, and how without any risk. */
 
-import type { Data } from "./protocol";
+import { isReference } from "./bodies";
+import type { BodyRef, Data } from "./protocol";
 
 export interface Form {
   mime: string;
-  text: string;
+  body: BodyRef;
 }
 
 const PREFERRED = [
@@ -19,18 +20,20 @@ const PREFERRED = [
 const BASE64 = /^[A-Za-z0-9+/=\s]*$/;
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
-export function pick(data: Data): Form | null {
+/** `output` maps MIME types to references. */
+export function pick(output: Data): Form | null {
   for (const mime of PREFERRED) {
-    const text = data[mime];
-    if (typeof text === "string") return { mime, text };
+    const body = output[mime];
+    if (isReference(body)) return { mime, body };
   }
   return null;
 }
 
-/** A data URL for a bitmap image; null for anything else. */
-export function imageSource({ mime, text }: Form): string | null {
-  const bitmap = mime.startsWith("image/") && mime !== "image/svg+xml";
-  return bitmap && BASE64.test(text) ? `data:${mime};base64,${text.replace(/\s/g, "")}` : null;
+export const isImage = (mime: string): boolean => mime.startsWith("image/") && mime !== "image/svg+xml";
+
+/** A data URL for a bitmap image; null if its text is damaged, or has been cut. */
+export function imageSource(mime: string, text: string): string | null {
+  return BASE64.test(text) ? `data:${mime};base64,${text.replace(/\s/g, "")}` : null;
 }
 
 export const frameDocument = (markup: string): string =>

@@ -17,7 +17,7 @@ from rlm_magic.view import document, page, record
 from rlm_magic.view.html import TAGS, style
 from rlm_magic.view.markdown import fenced, passive
 from rlm_magic.view.record import CAP, MIME
-from tests.vectors.generate import VECTORS
+from tests.vectors.generate import VECTORS, Script
 
 from .sample import CODE, run
 
@@ -190,6 +190,23 @@ def test_ten_thousand_nodes_fit_and_are_fast() -> None:
     assert "0.1.1.1.7" in kept.nodes
     assert re.search(r"… [\d,]+ more, not embedded", bundle["text/html"])
     Shape(bundle["text/html"])
+
+
+def test_what_a_cell_displayed_is_embedded_whole_or_counted_as_left_out() -> None:
+    add = Script()
+    add.opened(0, "0", "run", label="a plot")
+    add.opened(0, "0.1", "turn", label="turn 1", number=1)
+    add.opened(0, "0.1.1", "exec", label="plt.plot(y)")
+    small, large = "iVBO" * 50_000, "iVBO" * 500_000
+    rich = [
+        {"image/png": add.text("0.1.1", image), "text/plain": add.text("0.1.1", "<Figure>")} for image in (small, large)
+    ]
+    add(0, "close", "0.1.1", status="ok", rich=rich)
+    payload = record(Tree(add.events))[MIME]
+    embedded = folded(payload).bodies
+    assert [embedded.get(output["image/png"]["sha256"]) for output in rich] == [small, None]
+    assert embedded[rich[0]["text/plain"]["sha256"]] == "<Figure>"
+    assert payload["cut"]["bodies"] == 1
 
 
 @pytest.mark.parametrize("cap", [500_000, 1_000_000, CAP])

@@ -22,7 +22,7 @@ export function Output({ view, node }: Shown) {
         />
       )}
       {error !== undefined && error !== null && <Failure error={error} />}
-      {Array.isArray(rich) && <Rich outputs={rich} />}
+      {Array.isArray(rich) && <Rich view={view} outputs={rich} />}
     </>
   );
 }

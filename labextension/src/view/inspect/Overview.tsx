@@ -1,7 +1,8 @@
 /** A run, a sub-RLM or a batch in short. */
 
+import { isReference } from "../bodies";
 import { dollars } from "../format";
-import type { BodyRef, Data } from "../protocol";
+import type { Data } from "../protocol";
 import { label } from "../tree";
 import { BodyText, TextBar } from "./Text";
 import type { Shown } from "./tabs";
@@ -40,9 +41,6 @@ export function Overview({ view, node }: Shown) {
     </>
   );
 }
-
-const isReference = (value: unknown): value is BodyRef =>
-  typeof value === "object" && value !== null && typeof (value as Data).sha256 === "string";
 
 /** A mapping, or a list of {name, ...}, as one line each. */
 function Table({ name, of }: { name: string; of: unknown }) {

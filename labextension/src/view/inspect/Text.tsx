@@ -38,10 +38,11 @@ export function BodyText({ view, reference, render = plain }: Props) {
     <div class="rlm-missing">
       <p>
         <b>{why}</b>
-        {body.state === "missing" && ` — ${chars(reference.chars)}; its beginning:`}{" "}
+        {body.state === "missing" && ` — ${chars(reference.chars)}`}
+        {body.state === "missing" && reference.preview !== "" && "; its beginning:"}{" "}
         {body.state === "failed" && <Button onClick={() => bodies.retry(reference.sha256)}>Ask again</Button>}
       </p>
-      <pre>{reference.preview}</pre>
+      {reference.preview !== "" && <pre>{reference.preview}</pre>}
     </div>
   );
 }
