@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 
 from aiohttp import web
 
-PATIENCE = 60.0  # seconds to start or end, far more than either takes
+PATIENCE = 60.0  # seconds, far more than anything here takes
 
 
 class Request(dict[str, Any]):
@@ -88,6 +88,17 @@ def sequence(*replies: str | Reply) -> Script:
     """One reply for each request; the last one again when there are no more."""
     remaining = itertools.chain(replies, itertools.repeat(replies[-1]))
     return lambda request: next(remaining)
+
+
+def code(text: str) -> str:
+    """A root model's reply that runs this."""
+    return f"```repl\n{text}\n```"
+
+
+def asked_code(request: Request) -> str:
+    """A script of a root model: it runs what the question holds between << and >>."""
+    question = request["messages"][1]["content"]
+    return code(question[question.index("<<") + 2 : question.index(">>")])
 
 
 def error(status: int, message: str, *, code: str | None = None, **options: Any) -> Reply:
@@ -165,7 +176,7 @@ class OpenAIServer:
         """Let the replies that hang, and all later ones, be sent."""
         self._loop.call_soon_threadsafe(self._released.set)
 
-    def wait(self, condition: Callable[[OpenAIServer], bool], seconds: float = 10.0) -> None:
+    def wait(self, condition: Callable[[OpenAIServer], bool], seconds: float = PATIENCE) -> None:
         """Wait until a condition on the counters holds.
 
         Raises:

@@ -241,12 +241,13 @@ def test_calls_after_the_run_was_ended_are_refused() -> None:
 
 def test_calls_that_outlive_their_cell_are_ended_and_later_ones_refused() -> None:
     replies: list[Any] = []
+    asked = asyncio.Event()
 
     class Leaky(FakeSandbox):
         async def run(self, code: str, handle: Any, *, seconds: float) -> CellResult:
             call = SubCall("llm", ("never answered",), (None,))
             left_behind = asyncio.ensure_future(handle(call))
-            await asyncio.sleep(0.01)
+            await asked.wait()
             self.later = asyncio.ensure_future(self._late(handle, call, left_behind))
             return CellResult("ok")
 
@@ -255,6 +256,7 @@ def test_calls_that_outlive_their_cell_are_ended_and_later_ones_refused() -> Non
             replies.extend(await handle(call))
 
     async def sub(_: str) -> str:
+        asked.set()
         try:
             await asyncio.sleep(60)
         finally:

@@ -70,7 +70,7 @@ def test_a_fake_sandbox_reads_value_files(tmp_path: Path) -> None:
     async def main() -> str:
         async with fake_open_sandbox()("0", recursive=False, window=100) as sandbox:
             await sandbox.bind(bound)
-            return (await sandbox.run("print(t, b, p.name)", None, seconds=5)).output  # type: ignore[arg-type]
+            return (await sandbox.run("print(t, b, p.name)", None, seconds=20)).output  # type: ignore[arg-type]
 
     assert asyncio.run(main()) == f"é b'\\x00' {tmp_path.name}\n"
 

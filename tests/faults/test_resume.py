@@ -48,7 +48,7 @@ def killed(tmp_path: Path) -> Iterator[OpenAIServer]:
             assert session.stdin is not None
             session.stdin.write("\n")
             session.stdin.flush()
-            server.wait(lambda s: len(s.requests) == program.REQUESTS - 2, seconds=60)
+            server.wait(lambda s: len(s.requests) == program.REQUESTS - 2)
             while replies(tmp_path / "runs") < program.REQUESTS - 3:
                 time.sleep(0.01)
             session.kill()

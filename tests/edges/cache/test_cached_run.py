@@ -207,7 +207,7 @@ def test_what_a_killed_run_was_told_is_known_to_the_next(
     database = tmp_path / "data" / "rlm_magic" / "replies.sqlite"
     with OpenAIServer(script) as other:
         with subprocess.Popen([sys.executable, "-c", PROGRAM, other.url, DOCS]) as process:
-            other.wait(lambda s: len(s.requests) == 7 and s.in_flight == 2, seconds=60)
+            other.wait(lambda s: len(s.requests) == 7 and s.in_flight == 2)
             while contents(database).replies < 5:
                 time.sleep(0.01)
             process.kill()

@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from rlm_magic.models.catalog import KEY_VARIABLES
 from tests.edges.conftest import PROVIDER_KEYS
-from tests.server import OpenAIServer, Reply, Request
+from tests.server import OpenAIServer, Reply, Request, code
 
 HALVES = "parts = rlm_query_batched(['first half', 'second half'], contexts=[tickets[:3], tickets[3:]])"
 CHILD = "names = llm_query_batched([f'Which of ours? {line}' for line in context])\nFINAL(' '.join(names))"
@@ -24,10 +24,6 @@ CELLS = [
     "%%rlm tickets --depth 2 --cache {cache} --cassette lesson.jsonl -o answer\nWhich are about billing?",
     "print(answer)",
 ]
-
-
-def code(text: str) -> str:
-    return f"```repl\n{text}\n```"
 
 
 class Teacher:

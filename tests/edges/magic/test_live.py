@@ -11,16 +11,12 @@ import pytest
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-from tests.server import OpenAIServer, Reply, Request, route
+from tests.server import OpenAIServer, Reply, Request, code, route
 
 pytestmark = pytest.mark.timeout(120)
 
 RECORD = "application/vnd.rlm-magic.run+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-
-
-def code(text: str) -> str:
-    return f"```repl\n{text}\n```"
 
 
 def looking(request: Request) -> Reply:
@@ -38,10 +34,10 @@ class Kernel:
     def start(self, cell: str, *, frontend: bool = True) -> str:
         return self.client.execute(cell, allow_stdin=frontend)
 
-    def until(self, condition: Callable[[], Any], seconds: float = 60) -> Any:
+    def until(self, condition: Callable[[], Any]) -> Any:
         """Read messages until the condition gives something."""
         while not (found := condition()):
-            self.messages.append(self.client.get_iopub_msg(timeout=seconds))
+            self.messages.append(self.client.get_iopub_msg(timeout=60))
         return found
 
     def ended(self, request: str) -> bool:
@@ -146,7 +142,7 @@ def test_two_runs_in_the_background_answer_in_their_own_cells(kernel: Kernel) ->
         awaited = kernel.run("[str(await a), str(await b), one, two]")
     assert "['answer 1', 'answer 2', 'answer 1', 'answer 2']" in kernel.text(awaited)
     for request, answer in ((first, "answer 1"), (second, "answer 2")):
-        kernel.until(lambda request=request: any(RECORD in bundle for bundle in kernel.outputs(request)), 10)
+        kernel.until(lambda request=request: any(RECORD in bundle for bundle in kernel.outputs(request)))
         assert answer in kernel.text(request)
 
 

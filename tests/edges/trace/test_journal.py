@@ -20,6 +20,8 @@ from rlm_magic.engine.errors import InputError, JournalError
 from rlm_magic.engine.events import Event
 from rlm_magic.trace import FileJournal, is_live, read_events
 
+PATIENCE = 60.0  # seconds, far more than anything here takes
+
 
 def event(seq: int, text: str = "", **data: Any) -> Event:
     return Event(seq, seq / 10, "patch", "0", {"text": text, **data})
@@ -94,10 +96,10 @@ def test_a_slow_disk_does_not_block_the_loop(tmp_path: Path, monkeypatch: pytest
         journal = FileJournal(tmp_path / "a", "r1")
         journal.append(event(0))
         waiting = asyncio.ensure_future(journal.written())
-        await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(None, lambda: None), 5)
+        await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(None, lambda: None), PATIENCE)
         assert not waiting.done()
         release.set()
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, PATIENCE)
         await journal.close()
 
     asyncio.run(go())
@@ -106,7 +108,7 @@ def test_a_slow_disk_does_not_block_the_loop(tmp_path: Path, monkeypatch: pytest
 def held(release: threading.Event, write: Callable[..., int]) -> Callable[..., int]:
     def slow(fd: int, data: Any) -> int:
         if threading.current_thread().name == "rlm-journal":
-            release.wait(10)
+            release.wait(PATIENCE)
         return write(fd, data)
 
     return slow
@@ -193,7 +195,9 @@ def test_a_full_disk_for_real(tmp_path: Path) -> None:
         "asyncio.run(go())\n"
     )
     path = tmp_path / "a"
-    done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, path], capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
     kept = read_events(path)
     assert done.stdout.startswith("JournalError the record of the run cannot be written (File too large)")
     assert f"its first {len(kept.events)} events are kept in {path}" in done.stdout
@@ -291,7 +295,7 @@ def test_an_exit_without_close_keeps_what_was_taken(tmp_path: Path) -> None:
         "journal = FileJournal(Path(sys.argv[1]), 'r1')\n"
         "for seq in range(1000): journal.append(Event(seq, 0.0, 'patch', '0', {'x': 'y' * 1000}))\n"
     )
-    subprocess.run([sys.executable, "-c", script, tmp_path / "a"], timeout=30, check=True)
+    subprocess.run([sys.executable, "-c", script, tmp_path / "a"], timeout=PATIENCE, check=True)
     assert len(read_events(tmp_path / "a").events) == 1000
 
 

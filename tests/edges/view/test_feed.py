@@ -33,7 +33,7 @@ class View:
     async def until(self, condition: Callable[[], bool]) -> None:
         while not condition():
             self._came.clear()
-            await asyncio.wait_for(self._came.wait(), 5)
+            await asyncio.wait_for(self._came.wait(), 60)
 
     @property
     def batches(self) -> list[dict[str, Any]]:
