@@ -59,9 +59,11 @@ def _items_card(value: Any, base: Any) -> List[str]:
     length = base.__len__(value)
     items = _sampled(value, base, length)
     lines = [f"{type_name(value)}, {_counted(length, 'item')}{_kinds(items, length)}", *_inner(items, length, "items")]
+    if items and base in (set, frozenset):
+        return [*lines, f"Items: {show(value, _ITEM)}"]
     if items:
         lines.append(f"First item: {show(items[0], _ITEM)}")
-    if length > 1 and base in (list, tuple):
+    if length > 1:
         lines.append(f"Last item: {show(items[-1], _ITEM)}")
     return lines
 

@@ -18,6 +18,8 @@ _NAMED = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType)
 _DEPTH = 3
 _ITEMS = 12
 _NESTED_ITEMS = 4
+# Members of a set that are put in order.
+_ORDERED = 1000
 _MAX_BITS = 256
 # Keys of one record that are looked at.
 _KEYS = 200
@@ -168,9 +170,18 @@ def _container(value: Any, limit: int, depth: int) -> str:
         return _enclosed("{}", parts, len(dict[Any, Any].keys(value)))
     for base, brackets in _BRACKETS.items():
         if is_a(value, base):
-            parts = [show(item, limit // 2, depth - 1) for item in itertools.islice(base.__iter__(value), items)]
+            parts = _first(value, base, items, limit // 2, depth - 1)
             return _enclosed(brackets, parts, base.__len__(value))
     return ""
+
+
+def _first(value: Any, base: Any, number: int, limit: int, depth: int) -> List[str]:
+    """The first items; of a set, whose order is another in each process, the shortest, or none of a large one."""
+    items, length = base.__iter__(value), base.__len__(value)
+    if base not in (set, frozenset):
+        return [show(item, limit, depth) for item in itertools.islice(items, number)]
+    texts = [show(item, limit, depth) for item in items] if number and length <= _ORDERED else []
+    return sorted(texts, key=lambda text: (len(text), text))[:number]
 
 
 def _enclosed(brackets: str, parts: List[str], length: int) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +116,21 @@ Keys of the items: id int, body str up to 399 characters, tags list
 First item: {'id': 0, 'body': '', 'tags': ['a']}
 Last item: {'id': 399, 'body': 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…, 'tags': ['a']}\
 """)
+
+
+def test_a_set_is_described_alike_in_every_process() -> None:
+    """Whatever else is in a prompt, kept replies are found by it."""
+    code = "from rlm_magic.guest.card import card; print(card('v', {'tags': set('abcdefgh')}), card('v', set('xyz')))"
+    cards = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert cards == {
+        "v: dict, 1 key: all set\n'tags': {'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'} v: set, 3 items: all str\n"
+        "Texts: 3 characters in all; shortest 1, longest 1; none repeats another\nItems: {'x', 'y', 'z'}\n"
+    }
 
 
 def test_dict() -> None:
