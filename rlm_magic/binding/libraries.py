@@ -3,6 +3,7 @@
 - polars pickles by way of bytes in memory, which takes seconds and twice the memory for a gigabyte; as Arrow data it
   goes out of band.
 - A slice of an Arrow table is pickled with all of the table that it was cut from.
+- A NumPy array mapped from a file is pickled by way of all its bytes in memory; as a plain array it goes out of band.
 - A DuckDB relation cannot be pickled: it is a query on a connection. Its result is handed over.
 """
 
@@ -56,13 +57,13 @@ def _result(name: str, relation: Any) -> object:
 
 def is_reducible(kind: Any) -> bool:
     """Whether `reduced` may have an answer for values of this class."""
-    return _library(kind) in ("polars", "pyarrow")
+    return _library(kind) in ("polars", "pyarrow") or (_library(kind), kind.__name__) == ("numpy", "memmap")
 
 
 def reduced(value: Any) -> Any:
     """How to pickle a value, as ``__reduce_ex__`` answers it; None: as its library does."""
     with contextlib.suppress(Exception):  # a type that Arrow or its filter does not know
-        return _polars(value) if _library(cast("Any", type(value))) == "polars" else _arrow(value)
+        return _REDUCERS[_library(cast("Any", type(value)))](value)
     return None
 
 
@@ -89,6 +90,13 @@ def _arrow(value: Any) -> Any:
     if not sliceable or value.get_total_buffer_size() <= 2 * value.nbytes + _LARGE:
         return None
     return value.filter(arrow.repeat(True, len(value))).__reduce_ex__(5)
+
+
+def _mapped(value: Any) -> Any:
+    return value.view(sys.modules["numpy"].ndarray).__reduce_ex__(5)
+
+
+_REDUCERS = {"polars": _polars, "pyarrow": _arrow, "numpy": _mapped}
 
 
 def _has(library: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import BinaryIO
 
@@ -9,6 +10,9 @@ from ..engine.errors import BindingError
 from ..guest.show import type_name
 from .culprit import culprit
 from .installed import is_loose
+
+# What writing a file raises; the value may raise any other.
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def pickle_into(file: BinaryIO, name: str, value: object) -> None:
@@ -25,9 +29,9 @@ def pickle_into(file: BinaryIO, name: str, value: object) -> None:
 
     try:
         write(value, file)
-    except OSError:
-        raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            raise
         place, part = culprit(name, value, write)
         cause = " ".join(str(error).split())[:200] or type(error).__name__
         raise BindingError(

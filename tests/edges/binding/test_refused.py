@@ -25,6 +25,11 @@ class Stubborn:
         raise RuntimeError("not\nme")
 
 
+class Lost:
+    def __reduce__(self) -> str:
+        return Path("/nowhere/at all").read_text()
+
+
 def deep(levels: int) -> object:
     value: object = []
     for _ in range(levels):
@@ -40,6 +45,7 @@ def deep(levels: int) -> object:
         ({"a": [0, Session()]}, r"v\['a'\]\[1\]\.lock \(_thread\.lock\)"),
         ([{"k": {1, 2}, 5: Stubborn()}], r"v\[0\]\[5\] \(.*Stubborn\) cannot be pickled: not me;"),
         ({Session(): 1}, r"a key of v"),
+        ([Lost()], r"v\[0\] \(.*Lost\) cannot be pickled: .*No such file"),
         (deep(100_000), r"recursion"),
     ],
 )
@@ -104,10 +110,11 @@ def test_a_missing_path_is_refused_at_once(store: ValueStore, tmp_path: Path) ->
         bind("docs", tmp_path / "nowhere", store=store)
 
 
-def test_a_link_to_itself_is_refused(store: ValueStore, tmp_path: Path) -> None:
+def test_a_link_to_itself_and_a_name_that_cannot_be_are_refused(store: ValueStore, tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    with pytest.raises(InputError, match="there is no file or directory"):
-        bind("docs", tmp_path / "loop", store=store)
+    for path in (tmp_path / "loop", Path("a\0b")):
+        with pytest.raises(InputError, match="there is no file or directory"):
+            bind("docs", path, store=store)
 
 
 def test_a_socket_is_refused(store: ValueStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import pickle
 import stat
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,20 @@ def test_an_array_costs_no_copy_and_stays_writable(store: ValueStore) -> None:
     loaded["a"][0] = -1
     assert loaded["a"][0] == -1
     assert Path(source.file().path).read_bytes() == before
+
+
+def test_a_mapped_array_is_not_read_into_memory(store: ValueStore, tmp_path: Path) -> None:
+    mapped = np.memmap(tmp_path / "array", dtype="f8", mode="w+", shape=(4_000_000,))
+    mapped[-1] = 5
+    tracemalloc.start()
+    try:
+        loaded = round_trip({"a": mapped}, store)
+        assert tracemalloc.get_traced_memory()[1] < mapped.nbytes / 10
+    finally:
+        tracemalloc.stop()
+    assert isinstance(loaded, dict)
+    assert type(loaded["a"]) is np.ndarray
+    assert (loaded["a"].shape, loaded["a"][-1]) == (mapped.shape, 5)
 
 
 def test_a_read_only_array_stays_read_only(store: ValueStore) -> None:
