@@ -49,8 +49,8 @@ def number(example: float) -> Callable[[str], float]:
 class Options(Magics):
     """Options of `%%rlm`; ``%config RLMMagic.model = "openai/gpt-5"`` sets one for the whole notebook."""
 
-    model = Unicode("", help="root model, a litellm name").tag(config=True)
-    sub_model = Unicode("", help="model of sub-calls; empty: the root model").tag(config=True)
+    model = Unicode("", help="root model, a litellm name such as openai/gpt-5").tag(config=True)
+    sub_model = Unicode("", help="model of sub-calls; if none is given, the root model").tag(config=True)
     aliases = Dict(help="short names of models, such as {'mini': 'openai/gpt-5-mini'}").tag(config=True)
     api_base = Unicode("", help="address of a server for the root model's provider").tag(config=True)
     api_key_env = Unicode("", help="environment variable with the key of the root model's provider").tag(config=True)
@@ -61,11 +61,13 @@ class Options(Magics):
     tokens = Int(None, allow_none=True, help="tokens of the whole tree").tag(config=True)
     cost = Float(None, allow_none=True, help="US dollars of the whole tree").tag(config=True)
     timeout = Float(DEFAULTS.seconds, help="seconds of the whole run").tag(config=True)
-    cell_timeout = Float(DEFAULTS.cell_seconds, help="seconds of one cell, its waits left out").tag(config=True)
+    cell_timeout = Float(DEFAULTS.cell_seconds, help="seconds of one cell, waits left out; of a tool's call").tag(
+        config=True
+    )
     concurrency = Int(DEFAULTS.concurrency, help="model requests in flight at once").tag(config=True)
-    memory = Int(DEFAULTS.memory, help="bytes of memory of a subkernel beyond the bound values").tag(config=True)
+    memory = Int(DEFAULTS.memory, help="bytes of a subkernel, beyond the bound values").tag(config=True)
     sandbox = Unicode("auto", help="how the model's code is confined: auto, bwrap, landlock or none").tag(config=True)
-    kernel = Unicode("", help="kernelspec of the subkernels; empty: this Python").tag(config=True)
+    kernel = Unicode("", help="kernelspec of the subkernels; if none is given, this Python").tag(config=True)
     cache = Enum(CACHES, "off", help="on: use and keep the models' replies; replay: use kept ones alone").tag(
         config=True
     )
@@ -82,37 +84,44 @@ class Options(Magics):
     runs_dir = Unicode("", help="where records of runs go; empty: Jupyter's data directory").tag(config=True)
 
 
+def trait(*flags: str, **options: Any) -> Any:
+    """An argument that is a traitlet too, whose help it has."""
+    name = flags[-1].removeprefix("--").replace("-", "_")
+    return argument(*flags, help=Options.class_traits()[name].help, **options)
+
+
+def switch(flag: str) -> Any:
+    """A traitlet that the flag alone sets."""
+    return trait(flag, action="store_const", const=True)
+
+
 ARGUMENTS = (
     argument("names", nargs="*", metavar="NAME", help="variables to ask about; one is `context`, several are a dict"),
-    argument("-m", "--model", help="root model, a litellm name such as openai/gpt-5"),
-    argument("-s", "--sub-model", help="model of sub-calls"),
+    trait("-m", "--model"),
+    trait("-s", "--sub-model"),
     argument("-o", "--out", metavar="NAME", help="variable that gets the answer"),
     argument("--as", dest="as_type", metavar="TYPE", help="of the answer: int, list[str], json, a pydantic model, …"),
-    argument("--api-base", metavar="URL", help="address of a server for the root model's provider"),
-    argument("--api-key-env", metavar="NAME", help="variable with the key of the root model's provider"),
-    argument("--model-options", type=json_object, metavar="JSON", help="passed to litellm as they are"),
-    argument("--turns", type=number(DEFAULTS.turns), help="replies of the root model"),
-    argument(
-        "--depth", type=number(DEFAULTS.depth), help="1: sub-calls are plain models; 2: rlm_query opens a sub-RLM"
-    ),
-    argument("--calls", type=number(DEFAULTS.calls), help="model requests of the whole tree"),
-    argument("--tokens", type=number(500_000), help="tokens of the whole tree"),
-    argument("--cost", type=number(0.5), help="US dollars of the whole tree"),
-    argument("--timeout", type=number(1800.0), metavar="SECONDS", help="of the whole run"),
-    argument(
-        "--cell-timeout", type=number(120.0), metavar="SECONDS", help="of one cell, waits left out; of a tool's call"
-    ),
-    argument("--concurrency", type=number(DEFAULTS.concurrency), help="model requests in flight at once"),
-    argument("--memory", type=number(DEFAULTS.memory), metavar="BYTES", help="of a subkernel, beyond the bound values"),
-    argument("--sandbox", choices=SANDBOXES, help="how the model's code is confined"),
-    argument("--kernel", metavar="NAME", help="kernelspec of the subkernels"),
+    trait("--api-base", metavar="URL"),
+    trait("--api-key-env", metavar="NAME"),
+    trait("--model-options", type=json_object, metavar="JSON"),
+    trait("--turns", type=number(DEFAULTS.turns)),
+    trait("--depth", type=number(DEFAULTS.depth)),
+    trait("--calls", type=number(DEFAULTS.calls)),
+    trait("--tokens", type=number(500_000)),
+    trait("--cost", type=number(0.5)),
+    trait("--timeout", type=number(1800.0), metavar="SECONDS"),
+    trait("--cell-timeout", type=number(120.0), metavar="SECONDS"),
+    trait("--concurrency", type=number(DEFAULTS.concurrency)),
+    trait("--memory", type=number(DEFAULTS.memory), metavar="BYTES"),
+    trait("--sandbox", choices=SANDBOXES),
+    trait("--kernel", metavar="NAME"),
     argument("--tool", dest="tools", action="append", metavar="NAME", help="a function that the model's code may call"),
     argument("--session", metavar="NAME", help="keep the variables of the model's code for the next question"),
-    argument("--cache", choices=CACHES, help="use and keep the models' replies, or use kept ones alone"),
+    trait("--cache", choices=CACHES),
     argument("--cassette", metavar="FILE", help="keep the replies in this file"),
     argument("--dry-run", action="store_const", const=True, help="show what would be asked, and send nothing"),
-    argument("--step", action="store_const", const=True, help="wait for you before each cell of the model's code"),
-    argument("--bg", action="store_const", const=True, help="end the cell at once and give a handle; the run goes on"),
+    switch("--step"),
+    switch("--bg"),
 )
 
 OPTIONS = tuple(flag for each in ARGUMENTS for flag in each.args if flag.startswith("--"))
@@ -128,7 +137,7 @@ def with_options(magic: F) -> F:
     """Let a magic's line have the arguments."""
     for add in reversed(ARGUMENTS):
         magic = add(magic)
-    return magic_arguments()(magic)
+    return magic_arguments("%rlm")(magic)
 
 
 def explain(refusal: str) -> str:

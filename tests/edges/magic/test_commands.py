@@ -218,3 +218,7 @@ def test_forget_leaves_a_run_that_is_under_way(
 def test_tab_offers_forget_the_recorded_runs(shell: InteractiveShell) -> None:
     record(shell, "20261121-090000-abcd")
     assert {"20261121-090000-abcd", "all"} <= set(offered(shell, "%rlm forget "))
+
+
+def test_the_help_of_a_question_shows_how_it_is_typed(shell: InteractiveShell) -> None:
+    assert "%%rlm [-m MODEL]" in shell.object_inspect("%%rlm")["docstring"]
