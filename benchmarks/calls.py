@@ -146,7 +146,7 @@ async def floors(url: str) -> dict[str, float]:
     """The least seconds of each case: see `benchmarks.floors`."""
     call, cell = await litellm_call(url), await kernel_cell()
     return {
-        "turns": call + cell,
+        "turns": await litellm_call(url, messages=2 + TURNS) + cell,
         "calls": call,
         "hits": round_trip(),
         "batch": await http_batch(url, BATCH),

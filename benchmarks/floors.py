@@ -1,8 +1,8 @@
 """The least that each figure of `benchmarks.calls` could be: its parts alone, measured in the same run.
 
-A turn needs one call of litellm and one cell of an ipykernel; a sub-call needs one call of litellm, or a round trip
-between two processes where its reply is kept; a batch the same requests over bare HTTP; sub-RLMs in processes of their
-own need those processes.
+A turn needs one cell of an ipykernel and one call of litellm, with the messages that a run of so many turns has in the
+mean; a sub-call needs one call of litellm, or a round trip between two processes where its reply is kept; a batch the
+same requests over bare HTTP; sub-RLMs in processes of their own need those processes.
 """
 
 # jupyter_client is typed in part.
@@ -44,10 +44,10 @@ async def _mean(work: Callable[[], Awaitable[Any]], repeats: int = REPEATS) -> f
     return (time.perf_counter() - start) / repeats
 
 
-async def litellm_call(url: str) -> float:
-    """Seconds of one request through litellm, as this package sets it up."""
+async def litellm_call(url: str, messages: int = 1) -> float:
+    """Seconds of one request of so many short messages through litellm, as this package sets it up."""
     model = open_model("openai/calls-sub", api_base=url, api_key="none")
-    return await _mean(lambda: model.complete([Message("user", "x")], max_tokens=16))
+    return await _mean(lambda: model.complete([Message("user", "x")] * messages, max_tokens=16))
 
 
 def round_trip() -> float:
