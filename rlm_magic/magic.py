@@ -200,6 +200,7 @@ class RLMMagic(Options):
             tools=self._tools(args.tools or []),
             session=args.session,
             keep=self.keep if has_audience(self.shell) else 0.0,
+            out=args.out,
             cache=self._option(args, "cache"),
             cassette=args.cassette,
             model_notes=self._option(args, "model_notes"),
@@ -247,7 +248,7 @@ def _words(line: str) -> list[str]:
     try:
         return shlex.split(line)
     except ValueError as error:
-        raise InputError(f"the line cannot be read: {error}") from None
+        raise InputError(f"the line cannot be read ({error}): close every quote; an apostrophe is \\'") from None
 
 
 def _check_out(name: str | None, bound: Collection[str]) -> None:
@@ -266,9 +267,9 @@ def _cell_instead_of_line(lines: list[str]) -> list[str]:
     """A question below a single `%` is not Python: keep the first line, which then says what to type."""
     first, *rest = lines or [""]
     words = first.split()
-    has_question = any(line.strip() for line in rest)
-    misread = words[:1] == ["%rlm"] and has_question and words[1:2] and words[1] not in commands.COMMANDS
-    return [first] if misread else lines
+    has_question = first.rstrip().endswith("?") or any(line.strip() for line in rest)
+    misread = words[:1] == ["%rlm"] and has_question and words[1:] and words[1].rstrip("?") not in commands.COMMANDS
+    return [first.rstrip().rstrip("?") + "\n"] if misread else lines
 
 
 def register(shell: InteractiveShell) -> None:

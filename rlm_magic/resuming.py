@@ -20,7 +20,7 @@ from .trace import Runs, is_live, read_events
 
 KEPT_OPTIONS = (
     *("api_base", "api_key_env", "model_options", "model_notes", "sandbox", "kernel", "as_type"),
-    *("cache", "cassette"),
+    *("cache", "cassette", "out"),
 )
 
 
@@ -83,8 +83,8 @@ class Recording:
         kept = {name: value for name, value in self.header.get("options", {}).items() if name in KEPT_OPTIONS}
         limits = self.header.get("limits", {})
         given = {option: limits[field] for option, field in LIMITS.items() if field in limits}
-        tools = list(self.header.get("tools", ()))
-        return {"model": models.get("root"), "sub_model": models.get("sub"), "tools": tools, **kept, **given}
+        named = {"tools": list(self.header.get("tools", ())), "session": self.header.get("session")}
+        return {"model": models.get("root"), "sub_model": models.get("sub"), **named, **kept, **given}
 
     @cached_property
     def replies(self) -> RecordedReplies:

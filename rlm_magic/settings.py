@@ -42,7 +42,8 @@ class Settings:
     are, but for ``max_tokens``, which every reply may then have. ``api_base`` and the key are for the root model's
     provider: a sub-model of another one has that one's own. ``kernel`` names a kernelspec; None: this Python.
     ``tools`` are functions that the model's code may call, by name.
-    ``session`` keeps its variables for the next question, ``keep`` for so many seconds for a look at them.
+    ``session`` keeps its variables for the next question, ``keep`` for so many seconds for a look at them. ``out`` is
+    the variable that gets the answer, for the record.
     ``cache`` and ``cassette`` say where replies are kept. ``model_notes``: advice for models, by a pattern of their
     names. ``limit_names``: what the user calls a limit, if not by its field. ``runs_dir``: where the records go; None:
     Jupyter's data directory.
@@ -63,6 +64,7 @@ class Settings:
     tools: Mapping[str, Callable[..., Any]] = field(default_factory=dict[str, Callable[..., Any]])
     session: str | None = None
     keep: float = 0.0
+    out: str | None = None
     cache: str = "off"
     cassette: str | None = None
     model_notes: Mapping[str, str] | None = None

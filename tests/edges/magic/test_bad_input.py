@@ -9,7 +9,7 @@ import pytest
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
-from rlm_magic import RLM
+from rlm_magic import RLM, commands
 from rlm_magic.engine.errors import InputError
 from tests.server import OpenAIServer
 
@@ -56,7 +56,7 @@ def asked(shell: InteractiveShell) -> InteractiveShell:
         ("tickets --model-options {", ["not a JSON object"]),
         ("tickets --model-options '[1]'", ["'[1]'", "not a JSON object"]),
         ("tickets --sandbox vault", ["--sandbox", "'vault'", "auto"]),
-        ("tickets 'open", ["cannot be read"]),
+        ("tickets don't", ["cannot be read (No closing quotation)", "an apostrophe is \\'"]),
         ("tickets -m nosuch/model-x", ["nosuch/model-x"]),
         ("tickets --kernel nosuchkernel", ["nosuchkernel"]),
     ],
@@ -145,9 +145,18 @@ def test_a_path_that_does_not_exist_is_named(shell: InteractiveShell, tmp_path: 
     assert "missing.txt" in refusal(shell, "missing")
 
 
-def test_a_single_percent_says_what_to_type(asked: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
-    result = asked.run_cell("%rlm tickets\nhow many lines don't say 'two'?")
-    assert isinstance(result.error_in_exec, UsageError) or "%%rlm tickets" in capsys.readouterr().err
+@pytest.mark.parametrize("cell", ["%rlm tickets\nhow many lines don't say 'two'?", "%rlm tickets how many lines?"])
+def test_a_single_percent_says_what_to_type(asked: InteractiveShell, cell: str) -> None:
+    result = asked.run_cell(cell)
+    assert isinstance(result.error_in_exec, UsageError)
+    assert "to ask a question type %%rlm tickets" in str(result.error_in_exec)
+
+
+def test_a_question_mark_behind_a_command_carries_nothing_out(
+    asked: InteractiveShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(commands.COMMANDS, "stop", commands.Command(lambda words, magic: pytest.fail("carried out")))
+    asked.run_cell("%rlm stop?").raise_error()
 
 
 @pytest.mark.parametrize(("line", "word"), [("shwo", "show"), ("export last", "FILE"), ("stop nosuch", "nosuch")])

@@ -139,6 +139,35 @@ def test_a_resumed_run_has_the_notes_on_its_model_that_it_had(shell: Interactive
     assert [request["messages"][0]["content"].endswith("Be quick.") for request in server.requests] == [True, True]
 
 
+def one_step_more(request: Request) -> str:
+    """Looks first, and answers in its second turn."""
+    return code("FINAL(7)" if len(request["messages"]) > 2 else "found = 1\nprint(found)")
+
+
+def test_a_resumed_run_binds_its_answer_to_the_name_that_was_given(shell: InteractiveShell) -> None:
+    with OpenAIServer(one_step_more) as server:
+        with pytest.raises(RunEnded, match="calls=1 is used up"):
+            shell.run_cell_magic("rlm", f"-o out --calls 1 -m openai/root --api-base {server.url}", "what?")
+        assert "out" not in shell.user_ns
+        shell.run_line_magic("rlm", "resume last --calls 9")
+        assert shell.user_ns["out"] == 7
+        shell.run_line_magic("rlm", "resume last -o other")
+        assert shell.user_ns["other"] == 7
+
+
+def test_a_resumed_run_is_in_its_session_again(shell: InteractiveShell) -> None:
+    with OpenAIServer(one_step_more) as server:
+        with pytest.raises(RunEnded, match="calls=1 is used up"):
+            shell.run_cell_magic("rlm", f"--session s --calls 1 -m openai/root --api-base {server.url}", "what?")
+        with pytest.raises(UsageError, match=r"session 's' has variables already: .*%rlm close s"):
+            shell.run_line_magic("rlm", "resume last --calls 9")
+        shell.run_line_magic("rlm", "close s")
+        shell.run_line_magic("rlm", "resume last --calls 9")
+        shell.run_line_magic("rlm", "pull s found")
+        shell.run_line_magic("rlm", "close s")
+    assert shell.user_ns["found"] == 1
+
+
 def test_runs_are_listed_shown_and_exported(
     shell: InteractiveShell, server: OpenAIServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
