@@ -18,7 +18,7 @@ from rlm_magic.engine.types import Message
 from .cells import MARK, PREFIX
 
 QUESTION = "Question:\n"
-AFTER_QUESTION = ("\n\nVariables (", "\n\nThere is no context", "\n\nTurn 1 of ")
+AFTER_QUESTION = ("\n\nThe answer must be ", "\n\nVariables (", "\n\nThere is no context", "\n\nTurn 1 of ")
 NO_CONTEXT = "There is no context"
 FORCED = "No more code can be run"
 REFUSED = re.compile(r"Your answer was not accepted: (.*)")

@@ -43,10 +43,15 @@ class Outcome:
 
 
 def ask(
-    question: str, *values: object, model: Model | None = None, sub_model: Model | None = None, **ports: object
+    question: str,
+    *values: object,
+    form: str = "",
+    model: Model | None = None,
+    sub_model: Model | None = None,
+    **ports: object,
 ) -> Outcome:
     """Answer a question about one value (or about none); ``ports`` are fields of the harness, or limits."""
     journal = MemoryJournal()
-    task = Task(question, tuple(variable("context", v) for v in values))
+    task = Task(question, tuple(variable("context", v) for v in values), form)
     harness = fake_harness(model or policy(), sub_model or reader(), journal=journal, **ports)
     return Outcome(asyncio.run(solve(task, harness)), journal)
