@@ -47,7 +47,7 @@ def variables_of(named: Mapping[str, object]) -> tuple[Variable, ...]:
         if not name.isidentifier():
             raise InputError(f"{name!r} is not a variable name: bind a name such as docs")
         if name in RESERVED and not (name == "context" and alone):
-            raise InputError(f"the model's code has a {name} of its own: bind your variable under another name")
+            raise InputError(f"the model's code has its own {name}: bind your variable under another name")
     return tuple(bind(name, value, store=values()) for name, value in named.items())
 
 

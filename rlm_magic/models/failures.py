@@ -100,12 +100,14 @@ def _passing(error: Exception, asked: Asked, now: float) -> Failure | None:
         return Failure(asked.error(line, status), line, ATTEMPTS, status in _OVERLOADED, wait)
     if not answered and _disconnected(error):
         unreached = _unreached(error)
-        line = _silence(route) if unreached and route.local else _disconnection(route, error)
+        line = _silence(route, error) if unreached else _disconnection(route, error)
         return Failure(asked.error(line), line, UNREACHED_ATTEMPTS if unreached else ATTEMPTS)
     return None
 
 
-def _silence(route: Route) -> str:
+def _silence(route: Route, error: Exception) -> str:
+    if not route.local:
+        return f"{_disconnection(route, error)}; check the address and the network"
     start = STARTS.get(route.provider, "such as llama-server -m FILE")
     return f"no server answers at {redact(route.server)}: start it ({start}), or give its address with --api-base"
 

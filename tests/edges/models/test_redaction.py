@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import socket
 
 import pytest
 from hypothesis import given
@@ -80,6 +81,19 @@ def test_a_proxy_that_is_down_is_named_without_its_password(serve, monkeypatch):
     monkeypatch.delenv("NO_PROXY", raising=False)
     with pytest.raises(ModelError, match=r"through the proxy http://\[redacted\]@127.0.0.1:9 failed") as caught:
         ask(build(serve("never reached")))
+    assert CANARY not in str(caught.value)
+
+
+def test_an_address_on_the_internet_that_is_not_there_says_what_to_check(monkeypatch):
+    def unknown(*args, **kwargs):
+        raise socket.gaierror("name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    model = open_model("openai/served", api_base=f"http://nosuch.example/v1?key={CANARY}", api_key=KEY)
+    with pytest.raises(
+        ModelError, match=r"connection to http://nosuch.example/v1.* failed: .*; check the address"
+    ) as caught:
+        ask(model)
     assert CANARY not in str(caught.value)
 
 
