@@ -38,11 +38,11 @@ def execute(source: Path, target: Path) -> nbformat.NotebookNode:
 
 
 def texts(cell: nbformat.NotebookNode) -> Iterator[str]:
-    """What a cell showed, as text."""
+    """What a cell showed, as text; its result is left out, as the record begins with it."""
     for output in cell.outputs:
         if output.output_type == "stream":
             yield output.text
-        elif "data" in output:
+        elif output.output_type == "display_data":
             yield output.data.get("text/plain", "")
 
 
