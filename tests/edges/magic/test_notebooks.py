@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from rlm_magic.models.catalog import KEY_VARIABLES
 from tests.edges.conftest import PROVIDER_KEYS
 from tests.server import OpenAIServer
 
-NOTEBOOKS = Path(__file__).parents[3] / "notebooks"
+ROOT = Path(__file__).parents[3]
+NOTEBOOKS = ROOT / "notebooks"
 COUNT = "```repl\nFINAL(sum('\" 500 ' in line for line in log.splitlines()))\n```"
 
 
@@ -48,6 +51,19 @@ def test_it_runs_with_no_model(name: str, answers: list[str]) -> None:
     shown = list(executed(name))
     assert set(answers) <= set(shown)
     assert any("offline policy, no language model" in text for text in shown)
+
+
+def test_the_demo_prints_questions_answers_trees_and_where_the_notebook_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "canary-not-a-key")
+    done = subprocess.run(
+        [sys.executable, "scripts/demo.py"], cwd=ROOT, capture_output=True, text=True, timeout=100, check=True
+    )
+    assert done.stderr == ""
+    assert "answered with HTTP status 404?\n\n213\n\nanswered · 3 turns" in done.stdout
+    assert "✓ └ A answer: 213 " in done.stdout
+    assert done.stdout.count("no language model\n") == 3
+    executed = ROOT / done.stdout.splitlines()[-1].removeprefix("The executed notebook: ")
+    assert nbformat.read(executed, as_version=4).cells[-2].outputs
 
 
 def test_every_notebook_is_among_them() -> None:
