@@ -15,7 +15,6 @@ from .inspecting import bring, close, find, overview, table
 from .result import Result
 from .run import live
 from .settings import Settings, hint
-from .trace import Runs
 from .view import record, status_line
 
 if TYPE_CHECKING:
@@ -84,11 +83,11 @@ def _status(rest: Sequence[str], magic: RLMMagic) -> None:
 
 
 def _runs(rest: Sequence[str], magic: RLMMagic) -> None:
-    most, every = _number(rest[0]) if rest else NEWEST, _store(magic).list()
+    most, every = _number(rest[0]) if rest else NEWEST, magic.runs.list()
     rows = [str(entry) for entry in every[:most]]
     if len(every) > most:
         rows.append(f"and {len(every) - most:,} more: %rlm runs {len(every)} lists all")
-    print("\n".join(rows) or f"no runs are recorded in {_store(magic).directory}")
+    print("\n".join(rows) or f"no runs are recorded in {magic.runs.directory}")
 
 
 def _number(word: str) -> int:
@@ -98,7 +97,7 @@ def _number(word: str) -> int:
 
 
 def _show(rest: Sequence[str], magic: RLMMagic) -> Result:
-    result = Result.load(_store(magic).find(rest[0] if rest else "last"))
+    result = Result.load(magic.runs.find(rest[0] if rest else "last"))
     display(record(result.tree, run=result.run_id), raw=True)
     return result
 
@@ -125,12 +124,12 @@ def _resume(rest: Sequence[str], magic: RLMMagic) -> Result | Handle:
 
 
 def _export(rest: Sequence[str], magic: RLMMagic) -> None:
-    path = Result.load(_store(magic).find(rest[0])).export(rest[1])
+    path = Result.load(magic.runs.find(rest[0])).export(rest[1])
     print(f"wrote {path}")
 
 
 def _forget(rest: Sequence[str], magic: RLMMagic) -> None:
-    runs = _store(magic)
+    runs = magic.runs
     sizes = runs.forget(rest[0])
     what = next(iter(sizes)) if len(sizes) == 1 else f"{len(sizes):,} runs"
     stay = len(runs.list()) if rest[0] == "all" else 0
@@ -139,8 +138,8 @@ def _forget(rest: Sequence[str], magic: RLMMagic) -> None:
 
 
 def _doctor(rest: Sequence[str], magic: RLMMagic) -> None:
-    model, sub_model = (magic.aliases.get(name, name) or None for name in (magic.model, magic.sub_model))
-    print(report(Settings(model, sub_model, runs_dir=magic.runs_dir or None)))
+    models = magic.full_name(magic.model), magic.full_name(magic.sub_model)
+    print(report(Settings(*models, runs_dir=magic.runs_dir or None)))
 
 
 def _cache(rest: Sequence[str], magic: RLMMagic) -> None:
@@ -170,10 +169,6 @@ def _pull(rest: Sequence[str], magic: RLMMagic) -> None:
 
 def _help(rest: Sequence[str], magic: RLMMagic) -> None:
     print(HELP)
-
-
-def _store(magic: RLMMagic) -> Runs:
-    return Runs(magic.runs_dir or None)
 
 
 COMMANDS = {

@@ -19,7 +19,6 @@ from .run import live
 from .sessions import kept
 from .settings import CACHES, OFFLINE_MODEL, OFFLINE_SUB_MODEL, SANDBOXES
 from .subkernel import kernel_names
-from .trace import Runs
 
 TYPES = ("str", "int", "float", "bool", "list", "dict", "json")
 
@@ -90,7 +89,7 @@ def _command(shell: InteractiveShell, words: list[str]) -> list[str]:
         case []:
             return list(COMMANDS)
         case ["show" | "resume" | "export" | "forget"]:
-            runs = [run.id for run in Runs(_magic(shell).runs_dir or None).list()]
+            runs = [run.id for run in _magic(shell).runs.list()]
             return [*runs, "all"] if words == ["forget"] else runs
         case ["stop"]:
             return list(live)

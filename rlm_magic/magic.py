@@ -86,10 +86,19 @@ class RLMMagic(Options):
         except (InputError, BindingError) as error:
             raise UsageError(str(error)) from None
 
+    @property
+    def runs(self) -> Runs:
+        """The recorded runs."""
+        return Runs(self.runs_dir or None)
+
+    def full_name(self, model: str) -> str | None:
+        """The model that a name or an alias stands for; None: no model is named."""
+        return self.aliases.get(model, model) or None
+
     def bodies(self, run_id: str) -> Mapping[str, str] | None:
         """The texts of a recorded run by their hash; None if there is no such run."""
         try:
-            return Result.load(Runs(self.runs_dir or None).find(run_id)).tree.bodies
+            return Result.load(self.runs.find(run_id)).tree.bodies
         except InputError:
             return None
 
@@ -128,7 +137,7 @@ class RLMMagic(Options):
             raise InputError("--dry-run is for a new question: %rlm show says what the recorded one sent")
         if len(args.names) != 1:
             raise InputError("give the one run to resume: %rlm runs lists them")
-        recording = Recording.load(Runs(self.runs_dir or None), args.names[0])
+        recording = Recording.load(self.runs, args.names[0])
         _check_out(args.out, recording.names)
         for name, value in recording.options.items():
             if getattr(args, name, None) is None:
@@ -189,8 +198,8 @@ class RLMMagic(Options):
 
     def _settings(self, args: argparse.Namespace) -> Settings:
         return Settings(
-            model=self._alias(self._option(args, "model")),
-            sub_model=self._alias(self._option(args, "sub_model")),
+            model=self.full_name(self._option(args, "model")),
+            sub_model=self.full_name(self._option(args, "sub_model")),
             api_base=self._option(args, "api_base") or None,
             api_key_env=self._option(args, "api_key_env") or None,
             model_options=self._option(args, "model_options") or None,
@@ -209,21 +218,15 @@ class RLMMagic(Options):
         )
 
     def _limits(self, args: argparse.Namespace) -> Limits:
-        limits: dict[str, Any] = {}
-        for name, field in LIMITS.items():
-            limits[field] = self._option(args, name)
-            try:
-                Limits(**limits)
-            except InputError as error:
-                raise InputError(OPTION_OF[field] + str(error).removeprefix(field)) from None
-        return Limits(**limits)
+        try:
+            return Limits(**{field: self._option(args, name) for name, field in LIMITS.items()})
+        except InputError as error:
+            field, _, refusal = str(error).partition("=")
+            raise InputError(f"{OPTION_OF[field]}={refusal}") from None
 
     def _option(self, args: argparse.Namespace, name: str) -> Any:
         given = getattr(args, name, None)
         return getattr(self, name) if given is None else given
-
-    def _alias(self, model: str) -> str | None:
-        return self.aliases.get(model, model) or None
 
     def _bind(self, run: Run, result: Result, out: str | None) -> None:
         """Bind the answer, if there is one, and say what the user should know of it."""
