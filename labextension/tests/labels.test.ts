@@ -17,6 +17,7 @@ describe("a row", () => {
   it.each([
     ["turn", { number: 2, label: "turn 2", reply: text("Let me look.\n```repl") }, "2 · Let me look."],
     ["turn", { number: 2, label: "turn 2", reply: text("```repl\nx") }, "turn 2"],
+    ["turn", { number: 2, label: "turn 2", reply: { ...text("Let me lo"), chars: 300 } }, "2 · Let me lo…"],
     ["turn", { number: 2, label: "look" }, "2 · look"],
     ["exec", { label: "print(1)", output_chars: 4800, shown_chars: 2000 }, "print(1) · saw 2.0k/4.8k"],
     ["exec", { label: "", code: text("\nx = 1\ny") }, "x = 1"],

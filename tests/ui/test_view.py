@@ -153,6 +153,17 @@ def test_time_goes_back_and_forth(view: Open) -> None:
     assert page.get_by_role("treeitem").count() == 10, "24 s at 32 times are over within a second"
 
 
+def test_the_buttons_for_time_stay_under_the_pointer(view: Open) -> None:
+    page = view("story")
+    back = page.get_by_role("button", name="A step back")
+    place = back.bounding_box()
+    for _ in range(8):
+        back.click()
+    page.get_by_text("As of").wait_for()
+    assert page.get_by_role("treeitem").count() < 10
+    assert back.bounding_box() == place
+
+
 def test_the_inspector_shows_what_was_sent_what_was_seen_and_what_was_set(view: Open) -> None:
     page = view("story")
     row(page, "0.2").click()
@@ -182,6 +193,7 @@ def test_text_of_the_model_is_never_markup(view: Open) -> None:
     page = view("story")
     row(page, "0.2.1").click()
     page.get_by_role("tab", name="Output").click()
+    assert page.locator(".rlm-rich img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 10
     frame = page.locator("iframe")
     assert frame.get_attribute("sandbox") == ""
     assert "default-src 'none'" in frame.get_attribute("srcdoc")
@@ -202,6 +214,7 @@ def test_a_held_cell_can_be_edited_skipped_and_hinted(view: Open) -> None:
     editor.fill("print(1)")
     page.get_by_role("textbox", name="Note to the model").fill("only one")
     page.get_by_role("button", name="Run edited").click()
+    assert page.evaluate("document.activeElement.getAttribute('role')") == "tree", "the keys are still heard"
     decision = {"cmd": "decide", "node": "0.2.1", "action": "run", "code": "print(1)", "note": "only one"}
     assert sent(page) == [decision]
     assert page.get_by_role("button", name="Skip").is_disabled(), "a decision is sent once"
@@ -226,6 +239,18 @@ def test_a_live_run_can_be_held_stepped_and_ended(view: Open) -> None:
     page.get_by_role("tree").focus()
     press(page, "F10")
     assert [message["cmd"] for message in sent(page)] == ["pause", "step", "kill", "step"]
+
+
+def test_a_cells_output_does_not_cut_off_what_drops_down(view: Open) -> None:
+    page = view("live", "&open=0")
+    page.evaluate("kernel.grow(100)")
+    page.add_style_tag(content="main { overflow: hidden; height: 32px }")
+    page.get_by_role("button", name="Other ways to stop").click()
+    box = page.get_by_role("button", name="Kill").bounding_box()
+    hit = "([x, y]) => document.elementFromPoint(x, y)?.closest('button')?.textContent"
+    assert page.evaluate(hit, [box["x"] + 8, box["y"] + 8]) == "Kill end the subkernels at once"
+    page.keyboard.press("Escape")
+    assert page.locator(".rlm-menu").count() == 0
 
 
 def test_a_double_click_on_pause_does_not_resume(view: Open) -> None:

@@ -47,7 +47,10 @@ function cutWords({ fields }: TreeNode): string {
     : "";
 }
 
-const firstLine = (field: unknown): string =>
-  ((field as BodyRef | undefined)?.preview ?? "").trimStart().split("\n", 1)[0] ?? "";
+function firstLine(field: unknown): string {
+  const { preview = "", chars = 0 } = (field ?? {}) as Partial<BodyRef>;
+  const [line = "", ...rest] = preview.trimStart().split("\n");
+  return line !== "" && rest.length === 0 && chars > preview.length ? `${line}…` : line;
+}
 
 const joined = (...parts: string[]): string => parts.filter((part) => part !== "").join(" · ");

@@ -1,7 +1,7 @@
 /** A run, a sub-RLM or a batch in short. */
 
 import { isReference } from "../bodies";
-import { dollars } from "../format";
+import { dollars, duration } from "../format";
 import type { Data } from "../protocol";
 import { label } from "../tree";
 import { BodyText, TextBar } from "./Text";
@@ -32,7 +32,7 @@ export function Overview({ view, node }: Shown) {
         <Fact name="started" value={started} />
         <Fact name="confinement" value={confinement} />
         <Table name="models" of={node.fields.models} />
-        <Table name="limits" of={node.fields.limits} />
+        <Table name="limits" of={inWords(node.fields.limits)} />
         <Table name="variables" of={node.fields.variables} />
         <Table name="versions" of={node.fields.versions} />
       </dl>
@@ -40,6 +40,22 @@ export function Overview({ view, node }: Shown) {
       {isReference(answer) && <BodyText view={view} reference={answer} />}
     </>
   );
+}
+
+const LIMIT_WORDS: Record<string, (value: number) => string> = {
+  cost: dollars,
+  seconds: duration,
+  cell_seconds: duration,
+  memory: (bytes) => `${Number((bytes / 2 ** 30).toPrecision(3))} GiB`,
+};
+
+/** Limits with their units. */
+function inWords(limits: unknown): Data {
+  const words = Object.entries((limits ?? {}) as Data).map(([name, value]) => {
+    const say = typeof value === "number" ? LIMIT_WORDS[name] : undefined;
+    return [name.replace("_", " "), say ? say(value as number) : value];
+  });
+  return Object.fromEntries(words);
 }
 
 /** A mapping, or a list of {name, ...}, as one line each. */
@@ -67,5 +83,7 @@ function Table({ name, of }: { name: string; of: unknown }) {
 function listLine(item: unknown, i: number): [string, unknown] {
   if (typeof item !== "object" || item === null) return [String(i + 1), item];
   const { name, card, ...rest } = item as Data;
-  return [String(name ?? i + 1), card ?? rest];
+  const said =
+    typeof card === "string" && card.startsWith(`${name}: `) ? card.slice(`${name}: `.length) : card;
+  return [String(name ?? i + 1), said ?? rest];
 }

@@ -162,7 +162,8 @@ function Numbered({ text }: { text: string }) {
   return (
     <div class="rlm-code">
       <pre aria-hidden="true">{numbers}</pre>
-      <pre>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: code that scrolls has to take the focus */}
+      <pre tabIndex={0}>
         <Python code={text} />
       </pre>
     </div>

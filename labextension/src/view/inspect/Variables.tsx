@@ -38,7 +38,7 @@ function Line({ variable, here, go }: { variable: Variable; here: string; go: (i
   const { change, by } = variable;
   return (
     <tr>
-      <td>
+      <td title={String(change.name)}>
         <code>{String(change.name)}</code>
       </td>
       <td>{String(change.type ?? "")}</td>

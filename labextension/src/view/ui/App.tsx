@@ -1,13 +1,13 @@
 /** The whole view of one run. */
 
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { Inspector } from "../inspect/Inspector";
 import { onViewKey } from "../keys";
 import type { Run } from "../run";
 import { ViewState } from "../state";
 import { Announcer } from "./Announcer";
 import { Help } from "./Help";
-import { Notices } from "./Notices";
+import { Notices, PastNotice } from "./Notices";
 import { ProgressLine } from "./ProgressLine";
 import { Stepper } from "./Stepper";
 import { TimeBar } from "./TimeBar";
@@ -77,6 +77,7 @@ function Shown({ view }: { view: ViewState }) {
 }
 
 function Opened({ view }: { view: ViewState }) {
+  const height = useHeight(view);
   const { root } = view.moment.value.tree;
   if (!root && view.step.value === null) return null;
   return (
@@ -84,14 +85,20 @@ function Opened({ view }: { view: ViewState }) {
       <Stepper view={view} />
       <Toolbar view={view} />
       {view.help.value && <Help view={view} />}
-      <div
-        class={`rlm-panes${view.node.value ? " rlm-inspecting" : ""}`}
-        style={{ "--rlm-rows": view.rows.value.length }}
-      >
+      <div class={`rlm-panes${view.node.value ? " rlm-inspecting" : ""}`} style={{ "--rlm-rows": height }}>
         <TreePane view={view} />
         <Inspector view={view} />
       </div>
       <TimeBar view={view} />
+      <PastNotice view={view} />
     </div>
   );
+}
+
+/** In rows. Going back in time leaves it as it is now, so that the buttons for that stay where they are. */
+function useHeight(view: ViewState): number {
+  const now = useRef(0);
+  const { length } = view.rows.value;
+  if (view.moment.value.step === null) now.current = length;
+  return Math.max(now.current, length);
 }

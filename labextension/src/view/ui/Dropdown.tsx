@@ -1,7 +1,7 @@
-/** A button with a panel below it that goes away by Escape, or by a press elsewhere. */
+/** A button with a panel below it that goes away by Escape, by a press elsewhere, or when the focus leaves it. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 interface Props {
   button: ComponentChildren;
@@ -33,13 +33,44 @@ export function Dropdown({ button, label, look = "", children }: Props) {
       >
         {button}
       </button>
-      {open && <div class="rlm-menu">{children(close)}</div>}
+      {open && <Panel>{children(close)}</Panel>}
     </div>
   );
 }
 
+/** Shown in the browser's top layer, where no cell's output cuts it off. */
+function Panel({ children }: { children: ComponentChildren }) {
+  const panel = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    const element = panel.current as HTMLDivElement;
+    const follow = () => putBelow(element, element.parentElement as HTMLElement);
+    element.showPopover();
+    follow();
+    document.addEventListener("scroll", follow, true);
+    return () => document.removeEventListener("scroll", follow, true);
+  }, []);
+  return (
+    <div ref={panel} class="rlm-menu" popover="manual">
+      {children}
+    </div>
+  );
+}
+
+/** Below the button and within the view; above it where the window ends. */
+function putBelow(panel: HTMLElement, button: HTMLElement): void {
+  const { left, top, bottom } = button.getBoundingClientRect();
+  const { right } = (button.closest(".rlm") ?? document.body).getBoundingClientRect();
+  const { offsetWidth: width, offsetHeight: height } = panel;
+  const fits = bottom + height <= innerHeight;
+  panel.style.left = `${Math.max(0, Math.min(left, right - width))}px`;
+  panel.style.top = `${fits ? bottom : Math.max(0, top - height)}px`;
+}
+
 function watchOutside(inside: HTMLElement | null, act: () => void): () => void {
-  const onPress = (event: PointerEvent) => !inside?.contains(event.target as Node) && act();
-  document.addEventListener("pointerdown", onPress);
-  return () => document.removeEventListener("pointerdown", onPress);
+  const onLeave = ({ target }: Event) => !inside?.contains(target as Node) && act();
+  const leaving = ["pointerdown", "focusin"];
+  for (const event of leaving) document.addEventListener(event, onLeave);
+  return () => {
+    for (const event of leaving) document.removeEventListener(event, onLeave);
+  };
 }

@@ -23,7 +23,7 @@ export function Notices({ view }: { view: ViewState }) {
           {text}
         </p>
       ))}
-      {view.moment.value.step !== null && <PastNotice view={view} />}
+      {!view.open.value && <PastNotice view={view} />}
     </>
   );
 }
@@ -75,7 +75,9 @@ function cutNotices({ run }: ViewState): Notice[] {
   return [{ text, bad: false }];
 }
 
-function PastNotice({ view }: { view: ViewState }) {
+/** Below the time bar while that is open, so that its buttons stay where they are. */
+export function PastNotice({ view }: { view: ViewState }) {
+  if (view.moment.value.step === null) return null;
   const now = () => {
     view.step.value = null;
   };

@@ -32,8 +32,9 @@ export function ProgressLine({ view }: { view: ViewState }) {
   );
 }
 
-function emptyWords({ run }: ViewState): string {
+function emptyWords({ run, step }: ViewState): string {
   if (run.link.value === "connecting") return "waiting for the kernel";
+  if (step.value !== null) return "not begun";
   if (run.link.value === "loading") return `loading ${Math.round(run.loaded.value * 100)}%`;
   return "no run to show";
 }

@@ -1,6 +1,6 @@
 /** The run waits: show what is about to happen, and let the user decide. */
 
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { dollars, kindOf, UNKNOWN } from "../format";
 import type { Action, BodyRef } from "../protocol";
 import type { ViewState } from "../state";
@@ -10,6 +10,7 @@ import { Python } from "./Python";
 
 export function Stepper({ view }: { view: ViewState }) {
   const waiting = view.paused.value;
+  const away = useRef(false);
   const node = waiting.find(({ id }) => id === view.selected.value) ?? waiting[0];
   if (!node) return null;
   return (
@@ -19,7 +20,7 @@ export function Stepper({ view }: { view: ViewState }) {
         <span class="rlm-muted">{` depth ${node.depth}`}</span>
         {waiting.length > 1 && <OtherWaiting view={view} node={node} waiting={waiting} />}
       </p>
-      <Decision key={node.id} view={view} node={node} />
+      <Decision key={node.id} view={view} node={node} away={away} />
     </section>
   );
 }
@@ -32,13 +33,27 @@ function OtherWaiting({ view, node, waiting }: { view: ViewState; node: TreeNode
   );
 }
 
-function Decision({ view, node }: { view: ViewState; node: TreeNode }) {
+interface DecisionProps {
+  view: ViewState;
+  node: TreeNode;
+  /** Whether the focus went to the tree with the last decision, and waits there for the next. */
+  away: { current: boolean };
+}
+
+function Decision({ view, node, away }: DecisionProps) {
+  const fields = useRef<HTMLFieldSetElement>(null);
+  useEffect(() => {
+    if (away.current && treeBeside(fields.current) === document.activeElement) focusMain(fields.current);
+    away.current = false;
+  }, []);
   const proposed = useProposed(view, node);
   const [edited, setEdited] = useState<string | null>(null);
   const [note, setNote] = useState("");
   const [decided, setDecided] = useState(false);
   const decide = (action: Action, code?: string) => {
     setDecided(true);
+    away.current = true;
+    treeBeside(fields.current)?.focus({ preventScroll: true });
     const said = note.trim() === "" ? {} : { note };
     view.run.command({
       cmd: "decide",
@@ -50,7 +65,7 @@ function Decision({ view, node }: { view: ViewState; node: TreeNode }) {
   };
   const changed = edited !== null && edited !== proposed;
   return (
-    <fieldset class="rlm-decision" disabled={decided}>
+    <fieldset ref={fields} class="rlm-decision" disabled={decided}>
       <AboutToSend node={node} />
       {node.kind === "exec" && <Editor text={edited ?? proposed} onEdit={setEdited} />}
       <input
@@ -94,6 +109,12 @@ function Decision({ view, node }: { view: ViewState; node: TreeNode }) {
     </fieldset>
   );
 }
+
+const treeBeside = (element: Element | null): HTMLElement | null =>
+  element?.closest(".rlm")?.querySelector<HTMLElement>("[role=tree]") ?? null;
+
+const focusMain = (fields: Element | null): void =>
+  fields?.querySelector<HTMLElement>(".rlm-main")?.focus({ preventScroll: true });
 
 /** The model's code for the cell; empty until it has come. */
 function useProposed(view: ViewState, node: TreeNode): string {
