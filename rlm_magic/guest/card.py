@@ -5,6 +5,7 @@ Serves both sides: the notebook describes what the user bound, a subkernel what 
 
 from __future__ import annotations
 
+import collections
 import itertools
 import pathlib
 from typing import Any, Counter, List, Tuple
@@ -12,7 +13,7 @@ from typing import Any, Counter, List, Tuple
 from .card_path import bytes_card, path_card
 from .card_table import table_card, table_line
 from .card_text import text_card
-from .show import attributes, cut, entries, fields, is_a, listed, printable, show, type_name
+from .show import attributes, cut, entries, fields, is_a, listed, printable, scalar, show, type_name
 
 LIMIT = 1000
 # Items of a container that are looked at, and how much of one is shown.
@@ -21,7 +22,7 @@ _ITEM = 200
 _SMALL_DICT = 30
 # Objects of a list whose attributes are looked at.
 _OBJECTS = 200
-_SEQUENCES: Tuple[Any, ...] = (list, tuple, set, frozenset)
+_SEQUENCES: Tuple[Any, ...] = (list, tuple, collections.deque, set, frozenset)
 
 
 def card(name: str, value: object) -> str:
@@ -49,10 +50,15 @@ def _describe(value: Any) -> List[str]:
 
 
 def _object_card(value: Any) -> List[str]:
-    held = attributes(value)
-    if is_a(value, type) or not held:
+    held = _parts(value)
+    if not held:
         return [type_name(value), f"Value: {show(value, 600)}"]
     return [f"{type_name(value)}, an object with {_counted(len(held), 'attribute')}", *_entry_lines(held)]
+
+
+def _parts(value: Any) -> "dict[str, Any]":
+    """The attributes of an object that is more than a single value."""
+    return {} if is_a(value, type) or scalar(value, 1) else attributes(value)
 
 
 def _items_card(value: Any, base: Any) -> List[str]:
@@ -113,7 +119,7 @@ def _inner(items: List[Any], length: int, noun: str) -> List[str]:
     texts = [item for item in items if is_a(item, str)]
     records = [item for item in items if is_a(item, dict)]
     keys = [f"Keys of the {noun}: {fields(records)}"] if records else []
-    objects = [held for held in map(attributes, items[:_OBJECTS]) if held] if not texts and not records else []
+    objects = [held for held in map(_parts, items[:_OBJECTS]) if held] if not texts and not records else []
     held = [f"Attributes of the {noun}: {fields(objects)}"] if objects else []
     return [*(_texts(texts, items, length) if texts else []), *keys, *held]
 

@@ -19,6 +19,8 @@ _ORDERED: Tuple[Any, ...] = (
 )
 _PLAIN = frozenset((str, bytes, bool, uuid.UUID, *_NUMBERS, *_ORDERED))
 _SHOWN = 24
+# A moment with microseconds and zone.
+_MOMENT = 32
 
 
 class Column(NamedTuple):
@@ -71,7 +73,7 @@ def _lengths(texts: List[str]) -> List[str]:
 
 
 def _bound(value: Any) -> str:
-    return f"{value:.6g}" if type(value) is float else show(value, _SHOWN)
+    return f"{value:.6g}" if type(value) is float else show(value, _MOMENT)
 
 
 def _distinct(counts: "Counter[Any]", number: int) -> List[str]:
@@ -90,7 +92,9 @@ def _key(value: Any) -> Any:
 
 
 def _shown(key: Any) -> str:
-    return show(key[1] if type(key) is tuple else key, _SHOWN)
+    if type(key) is tuple:
+        return show(key[1], _SHOWN)
+    return show(key, _SHOWN if is_a(key, str, bytes) else _MOMENT)
 
 
 def _is_null(value: Any) -> bool:

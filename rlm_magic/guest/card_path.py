@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pathlib
 import stat
@@ -18,6 +19,15 @@ _SECONDS = 0.5
 _HEAD = 1 << 16
 _ITEM = 200
 _SQLITE = "SQLite database"
+# Codecs of texts, and what they are called.
+_TEXTS = {
+    "utf-8": "UTF-8 text",
+    "utf-16-le": "UTF-16 text",
+    "utf-16-be": "UTF-16 text",
+    "latin-1": "text that is not UTF-8, read here as Latin-1",
+}
+_BOMS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_CONTROLS = bytes({*range(32), 127} - {*b"\t\n\v\f\r\x1b"})
 _MAGIC = {
     b"%PDF-": "PDF",
     b"\x89PNG": "PNG image",
@@ -52,12 +62,26 @@ def path_card(path: pathlib.Path) -> List[str]:
 
 
 def _content(head: bytes, tail: bytes, whole: bool) -> str:
-    kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "")
-    if kind or not head:
-        return kind or "empty"
-    if b"\x00" in head or not _is_utf8(head):
-        return "binary"
-    return f"UTF-8 text: {text_form(head.decode('utf-8', 'ignore'), tail.decode('utf-8', 'ignore'), whole)}"
+    codec = _codec(head)
+    if not codec:
+        return _kind(head) or ("binary" if head else "empty")
+    return f"{_TEXTS[codec]}: {text_form(head.decode(codec, 'ignore'), tail.decode(codec, 'ignore'), whole)}"
+
+
+def _kind(head: bytes) -> str:
+    return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "")
+
+
+def _codec(head: bytes) -> str:
+    """That of a text; empty for what is none."""
+    if not head or _kind(head):
+        return ""
+    if head[:2] in _BOMS:
+        return _BOMS[head[:2]]
+    if b"\x00" not in head and _is_utf8(head):
+        return "utf-8"
+    written = b" " in head or b"\n" in head
+    return "latin-1" if written and len(head) == len(head.translate(None, _CONTROLS)) else ""
 
 
 def _is_utf8(head: bytes) -> bool:
@@ -74,8 +98,9 @@ def _file(path: pathlib.Path, size: int) -> List[str]:
         file.seek(max(size - _ITEM, 0))
         tail = file.read(_ITEM)
     content = _content(head, tail, size <= _HEAD)
-    first = head.partition(b"\n")[0].decode("utf-8", "replace")
-    start = [f"First line: {show(first, _ITEM)}"] if content.startswith("UTF-8") else []
+    codec = _codec(head)
+    first = head.decode(codec, "replace").lstrip("\ufeff").partition("\n")[0] if codec else ""
+    start = [f"First line: {show(first, _ITEM)}"] if codec else []
     inner = sqlite_lines(path) if content == _SQLITE else []
     return [f"file {show(str(path), 200)}, {size:,} bytes, {content}", *start, *inner]
 

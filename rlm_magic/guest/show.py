@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import datetime
 import decimal
+import enum
 import fractions
 import itertools
 import pathlib
+import sys
 import types
 import uuid
 from typing import Any, Dict, Iterable, List, Tuple, cast
 
-_PLAIN = (bool, type(None), complex, range, datetime.timedelta, decimal.Decimal, fractions.Fraction, uuid.UUID)
-_BRACKETS: Dict[Any, str] = {list: "[]", tuple: "()", set: "{}", frozenset: "{}"}
+_PLAIN = (bool, type(None), complex, range, decimal.Decimal, fractions.Fraction, uuid.UUID)
+_BRACKETS: Dict[Any, str] = {list: "[]", tuple: "()", collections.deque: "[]", set: "{}", frozenset: "{}"}
 _NAMED = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType)
 _DEPTH = 3
 _ITEMS = 12
@@ -27,12 +30,15 @@ _KEYS = 200
 LONG = 200
 # Libraries whose arrays and tables may be asked for their shape.
 _SHAPED = ("numpy", "pandas", "polars", "pyarrow")
+# Scalars of pandas, whose own texts are brief, and its nulls.
+_PANDAS_SCALARS = ("Timedelta", "Period", "Interval")
+_PANDAS_NULLS = {"NaTType": "NaT", "NAType": "NA"}
 
 
 def show(value: Any, limit: int = 80, depth: int = _DEPTH) -> str:
     """At most ``limit`` printable characters on one line, in the manner of `repr`."""
     try:
-        text = _scalar(value, limit) or _container(value, limit, depth) or _object(value, limit, depth)
+        text = scalar(value, limit) or _container(value, limit, depth) or _object(value, limit, depth)
     except Exception:  # what a class of the user's does when it is looked at is its own affair
         text = f"<{type_name(value)}>"
     return cut(printable(text).replace("\n", " "), limit)
@@ -127,8 +133,8 @@ def listed(parts: List[str], limit: int = 300, total: int = 0) -> str:
     return ", ".join(parts[:fitting] + more)
 
 
-def _scalar(value: Any, limit: int) -> str:
-    """Empty for what is none."""
+def scalar(value: Any, limit: int) -> str:
+    """A value that holds no others, in about ``limit`` characters; empty for what is none."""
     if is_a(value, str, bytes):
         base = str if is_a(value, str) else bytes
         return _quoted(base.__getitem__(value, slice(limit)), base.__len__(value), limit)
@@ -141,7 +147,7 @@ def _scalar(value: Any, limit: int) -> str:
         return float.__repr__(value)
     if library_class(value)[0] == "numpy" and getattr(value, "shape", None) == ():
         return show(value.item(), limit)
-    return _moment(value) or _named(value)
+    return _of_pandas(value) or _moment(value) or _named(value)
 
 
 def _quoted(start: Any, length: int, limit: int) -> str:
@@ -149,16 +155,27 @@ def _quoted(start: Any, length: int, limit: int) -> str:
     return text if length == len(start) and len(text) <= limit else text[:-1][: limit - 1] + "…"
 
 
+def _of_pandas(value: Any) -> str:
+    library, name = library_class(value)
+    if library != "pandas":
+        return ""
+    own = name in _PANDAS_SCALARS and type(value) is getattr(sys.modules.get("pandas"), name, None)
+    return str(value) if own else _PANDAS_NULLS.get(name, "")
+
+
 def _moment(value: Any) -> str:
     for base in (datetime.datetime, datetime.date, datetime.time):
         if is_a(value, base):
             return base.isoformat(value)
-    return ""
+    return datetime.timedelta.__str__(value).replace(",", "") if is_a(value, datetime.timedelta) else ""
 
 
 def _named(value: Any) -> str:
     if is_a(value, pathlib.PurePath):
         return f"Path({pathlib.PurePath.__str__(value)!r})"
+    if is_a(value, enum.Enum):
+        held = attributes(value)
+        return f"<{type_name(value)}.{held['_name_']}: {show(held['_value_'])}>"
     return f"<{type_name(value)} {value.__name__}>" if type(value) in _NAMED else ""
 
 

@@ -14,6 +14,8 @@ from .show import cut, library_class, printable, type_name, word
 # Columns that are looked at.
 _SHOWN = 40
 _LIBRARIES = ("numpy", "pandas", "polars", "pyarrow")
+# Classes of these that have a subclass for each kind of value.
+_FAMILIES = ("Index", "Array")
 
 
 class Table(NamedTuple):
@@ -45,11 +47,14 @@ def as_table(value: Any) -> Optional[Table]:
     for base in cast(Any, type(value)).__mro__:
         name = (str(base.__module__).partition(".")[0], str(base.__qualname__))
         if name in _KINDS and getattr(sys.modules.get(name[0]), name[1], None) is base:
-            return _KINDS[name](value if type(value) is base else _as_base(value, base))
+            return _KINDS[name](_as_base(value, base))
     return None
 
 
 def _as_base(value: Any, base: Any) -> Any:
+    library, name = library_class(value)
+    if type(value) is base or (library in _LIBRARIES and (base.__name__ in _FAMILIES or name == "MaskedArray")):
+        return value
     return base.view(value, base) if base.__name__ == "ndarray" else base(value)
 
 
@@ -89,6 +94,11 @@ def _pandas_series(series: Any) -> Table:
         _pandas_bytes(series),
         named=False,
     )
+
+
+def _pandas_labels(index: Any) -> Table:
+    heading = f"pandas {type(index).__name__}, {len(index):,} values: {_pandas_index(index)}"
+    return _pandas_series(index.to_series())._replace(heading=heading)
 
 
 def _pandas_index(index: Any) -> str:
@@ -165,15 +175,37 @@ def _arrow_table(table: Any) -> Table:
     )
 
 
+def _arrow_array(array: Any) -> Table:
+    rows, type_ = len(array), _type_word(array.type)
+
+    def read(column: int, start: int, stop: int) -> List[Any]:
+        if not _is_known(array.type):
+            raise TypeError("values of a type of the user's are not read")
+        return array.slice(start, stop - start).to_pylist()
+
+    return Table(
+        f"pyarrow {type(array).__name__}, {rows:,} {type_}",
+        rows,
+        1,
+        [type_],
+        [("", type_)],
+        read,
+        array.nbytes,
+        named=False,
+        unit="values",
+    )
+
+
 def _numpy_array(array: Any) -> Table:
     type_ = _type_word(array.dtype)
+    masked = "masked " if hasattr(array, "mask") else ""
     whole = array.astype(f"{array.dtype.kind}8[us]", copy=False) if array.dtype.kind in "mM" else array
 
     def read(column: int, start: int, stop: int) -> List[Any]:
         return whole.flat[start:stop].tolist()
 
     return Table(
-        f"numpy array, shape {array.shape}, {type_}, {array.nbytes:,} bytes",
+        f"numpy {masked}array, shape {array.shape}, {type_}, {array.nbytes:,} bytes",
         array.size,
         1,
         [type_],
@@ -202,9 +234,12 @@ def _is_known(dtype: Any) -> bool:
 _KINDS: Dict[Tuple[str, str], Callable[[Any], Table]] = {
     ("pandas", "DataFrame"): _pandas_frame,
     ("pandas", "Series"): _pandas_series,
+    ("pandas", "Index"): _pandas_labels,
     ("polars", "DataFrame"): _polars_frame,
     ("polars", "Series"): _polars_series,
     ("pyarrow", "Table"): _arrow_table,
     ("pyarrow", "RecordBatch"): _arrow_table,
+    ("pyarrow", "ChunkedArray"): _arrow_array,
+    ("pyarrow", "Array"): _arrow_array,
     ("numpy", "ndarray"): _numpy_array,
 }

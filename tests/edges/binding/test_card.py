@@ -3,10 +3,14 @@
 # ruff: noqa: E501 - a card is shown as it is
 from __future__ import annotations
 
+import collections
+import datetime
+import enum
 import json
 import sqlite3
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -329,6 +333,12 @@ def test_repeated_lines_are_counted() -> None:
         (b"%PDF-1.7 ...", "PDF"),
         (b"\x00\x01\x02", "binary"),
         ("grün".encode("latin-1"), "binary"),
+        (
+            "größe,n\n1,2\n3,4\n".encode("latin-1"),
+            "text that is not UTF-8, read here as Latin-1: CSV, 2 columns: größe, n",
+        ),
+        ("a,b\n1,2\n3,4\n".encode("utf-16"), "UTF-16 text: CSV, 2 columns: a, b"),
+        (b"\x80\x02\x90 \n", "binary"),
         (CSV.encode(), "UTF-8 text: CSV, 3 columns: id, name, note"),
         (("a" + "é" * 100_000).encode(), "UTF-8 text: plain text"),
         (bytearray(b""), "empty"),
@@ -336,6 +346,60 @@ def test_repeated_lines_are_counted() -> None:
 )
 def test_content_of_bytes(value: bytes, content: str) -> None:
     assert card("b", value).split("\n")[0].endswith(f"bytes, {content}")
+
+
+def test_moments_and_nulls_of_pandas_are_shown_as_it_writes_them() -> None:
+    frame = pd.DataFrame(
+        {
+            "t": pd.to_datetime(["2026-11-21T10:00:00.000001+01:00", None], utc=False),
+            "d": pd.to_timedelta([90, None], unit="s"),
+            "p": pd.PeriodIndex(["2026-11", None], freq="M"),
+            "i": pd.array([pd.Interval(0.0, 1.5), None]),
+            "n": pd.array([1, None], dtype="Int64"),
+        }
+    )
+    assert card("v", frame).splitlines()[2:] == [
+        "- t datetime64[us, UTC+01:00]: always 2026-11-21T10:00:00.000001+01:00, 1 null",
+        "- d timedelta64[us]: always 0 days 00:01:30, 1 null",
+        "- p period[M]: always 2026-11, 1 null",
+        "- i interval[float64, right]: always (0.0, 1.5], 1 null",
+        "- n Int64: always 1, 1 null",
+        "First: [2026-11-21T10:00:00.000001+01:00, 0 days 00:01:30, 2026-11, (0.0, 1.5], 1]",
+        "Last: [NaT, NaT, NaT, nan, NA]",
+    ]
+
+
+class Color(enum.Enum):
+    RED = "r"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (
+            np.ma.masked_array([1, 2, 999], mask=[0, 0, 1]),
+            "numpy masked array, shape (3,), int64, 24 bytes\nValues: 1 to 2, all distinct, 1 null",
+        ),
+        (
+            pd.date_range("2026-01-01", periods=3, name="day"),
+            "pandas DatetimeIndex, 3 values: day datetime64[us]\nValues: 2026-01-01T00:00:00 to 2026-01-03",
+        ),
+        (
+            pd.MultiIndex.from_product([["a"], [1, 2]]),
+            "pandas MultiIndex, 2 values: object\nFirst: ('a', 1)\nLast: ('a', 2)",
+        ),
+        (pa.array([5, None]), "pyarrow Int64Array, 2 int64\nValues: always 5, 1 null\nFirst: 5\nLast: None"),
+        (pa.chunked_array([["a"], ["b"]]), "pyarrow ChunkedArray, 2 string\nValues: all distinct"),
+        (collections.deque([1, 2]), "collections.deque, 2 items: all int\nFirst item: 1\nLast item: 2"),
+        (uuid.UUID(int=5), "uuid.UUID\nValue: UUID('00000000-0000-0000-0000-000000000005')"),
+        (range(3), "range\nValue: range(0, 3)"),
+        (datetime.timedelta(days=1, hours=2), "datetime.timedelta\nValue: 1 day 2:00:00"),
+        ([Color.RED], f"list, 1 item: all {__name__}.Color\nFirst item: <{__name__}.Color.RED: 'r'>"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_single_values_and_columns_alone(value: object, shown: str) -> None:
+    assert card("v", value).startswith(f"v: {shown}")
 
 
 def test_columns_are_summarised() -> None:
@@ -390,7 +454,7 @@ def test_subclasses_are_described_as_their_base() -> None:
         pass
 
     assert card("f", Frame({"a": [1]})).startswith("f: pandas DataFrame, 1 row, 1 column, index int64\n")
-    assert "numpy array, shape (1, 2)" in card("m", np.ma.masked_array([[1, 2]]))  # type: ignore[no-untyped-call]
+    assert "numpy array, shape (1,)" in card("r", np.rec.array([(1, "a")]))
 
 
 def test_sqlite_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
