@@ -17,6 +17,8 @@ from .tables import Table, as_table
 
 # Rows or items that are looked at, to find the column that holds text and to guess how much there is.
 _SAMPLE = 1_000
+# Files of a folder that are looked into, to guess how much of it is text.
+_FILES = 100
 # Bytes of a file in which a zero byte makes it binary.
 _HEAD = 4096
 _PLAIN = (str, bytes, list, tuple, dict)
@@ -66,8 +68,6 @@ def _held(value: Any) -> Texts:
     if isinstance(value, dict):
         keys, held = _halves(parts(value))
         return _items(held, keys.__getitem__)
-    if hasattr(value, "to_pylist"):  # a column of a pyarrow table
-        return _items(value.to_pylist())
     raise _no_text("the value", value)
 
 
@@ -83,7 +83,7 @@ def text_size(value: Any) -> int:
     """About how many characters of text there are (bytes, of files); 0 where `texts` would refuse. Takes no long."""
     try:
         if isinstance(value, pathlib.Path):
-            return value.stat().st_size if value.is_file() else sum(files(str(value))[0].values())
+            return _size_of_files(value)
         if type(value) not in _PLAIN and as_table(value) is None:
             return 0
         found = texts(value)
@@ -179,6 +179,15 @@ def _files(path: pathlib.Path) -> Texts:
         return [_content(os.path.join(top, name)) for name in found[start:stop]]
 
     return Texts(len(found), read, found.__getitem__)
+
+
+def _size_of_files(path: pathlib.Path) -> int:
+    if path.is_file():
+        return len(_content(str(path)) or b"")
+    sizes = files(str(path))[0]
+    sample = [*sizes][:: len(sizes) // _FILES + 1]
+    text = sum(sizes[name] for name in sample if _content(name))
+    return sum(sizes.values()) * text // max(1, sum(sizes[name] for name in sample))
 
 
 def _content(path: str) -> Optional[Content]:

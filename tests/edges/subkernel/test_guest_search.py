@@ -281,6 +281,14 @@ def test_how_much_text_there_is_is_known(value: Any, size: int) -> None:
     assert text_size(value) == size
 
 
+def test_what_is_no_text_on_disk_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1\x00" * 200)
+    assert text_size(tmp_path / "a.parquet") == 0
+    assert text_size(tmp_path) == 0
+    (tmp_path / "b.txt").write_text("x" * 3_000)
+    assert text_size(tmp_path) == 3_000
+
+
 def test_how_much_text_there_is_never_raises_and_runs_no_method_of_the_user_s(tmp_path: Path) -> None:
     class Hostile(list[Any]):
         def __getitem__(self, key: Any) -> Any:
