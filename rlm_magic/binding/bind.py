@@ -17,8 +17,8 @@ from .store import ValueStore
 def bind(name: str, value: object, *, store: ValueStore) -> Variable:
     """Describe a value and make it ready to be handed over; nothing is written yet.
 
-    A `pathlib.Path` stands for the file or directory itself, a DuckDB relation for its result now, everything else for
-    a copy as of the hand-over.
+    A `pathlib.Path` stands for the file or directory itself, a DuckDB relation or polars LazyFrame for its result now,
+    everything else for a copy as of the hand-over.
 
     Raises:
         InputError: a path that does not exist, or is neither a file nor a directory; a query that fails.

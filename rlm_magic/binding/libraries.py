@@ -4,7 +4,8 @@
   goes out of band.
 - A slice of an Arrow table is pickled with all of the table that it was cut from.
 - A NumPy array mapped from a file is pickled by way of all its bytes in memory; as a plain array it goes out of band.
-- A DuckDB relation cannot be pickled: it is a query on a connection. Its result is handed over.
+- A DuckDB relation cannot be pickled: it is a query on a connection. A polars LazyFrame may read files that are out of
+  a subkernel's sight. Their results are handed over.
 """
 
 from __future__ import annotations
@@ -21,38 +22,49 @@ _LARGE = 1 << 16
 
 
 def materialized(name: str, value: object) -> object:
-    """The value itself; for a DuckDB relation its result, as a pyarrow Table, or a pandas DataFrame without pyarrow.
+    """The value itself; for a query that waits to be carried out its result.
 
-    So too for relations that are the values of a `dict`.
+    That of a DuckDB relation is a pyarrow Table, or a pandas DataFrame without pyarrow; of a polars LazyFrame it is a
+    DataFrame. So too for queries that are the values of a `dict`.
 
     Raises:
-        InputError: the query fails, or neither library is there.
+        InputError: the query fails, or its library lacks what it needs.
     """
-    relation: Any = getattr(sys.modules.get("duckdb"), "DuckDBPyRelation", None)
-    if relation is None:
-        return value
-    if isinstance(value, relation):
+    queries = _classes("duckdb", "DuckDBPyRelation") + _classes("polars", "LazyFrame")
+    if isinstance(value, queries):
         return _result(name, value)
     if type(value) is not dict:
         return value
     items = cast("dict[object, object]", value)
-    if not any(isinstance(item, relation) for item in items.values()):
+    if not any(isinstance(item, queries) for item in items.values()):
         return items
-    return {key: _result(name, item) if isinstance(item, relation) else item for key, item in items.items()}
+    return {key: _result(name, item) if isinstance(item, queries) else item for key, item in items.items()}
 
 
-def _result(name: str, relation: Any) -> object:
+def _classes(library: str, name: str) -> tuple[Any, ...]:
+    """The class, if its library is imported."""
+    kind: Any = getattr(sys.modules.get(library), name, None)
+    return () if kind is None else (kind,)
+
+
+def _result(name: str, query: Any) -> object:
+    lazy = isinstance(query, _classes("polars", "LazyFrame"))
     try:
-        if _has("pyarrow"):
-            # older versions have the second name only, newer ones warn of it
-            method = "to_arrow_table" if hasattr(relation, "to_arrow_table") else "fetch_arrow_table"
-            return getattr(relation, method)()
-        if _has("pandas"):
-            return relation.df()
+        return query.collect() if lazy else _rows(query)
     except Exception as error:
         cause = " ".join(str(error).split())[:200]
-        raise InputError(f"{name}: the query of this DuckDB relation fails: {cause}") from error
-    raise InputError(f"{name}: the result of a DuckDB relation needs pyarrow or pandas here: install one")
+        what = "polars LazyFrame" if lazy else "DuckDB relation"
+        raise InputError(f"{name}: the query of this {what} fails: {cause}") from error
+
+
+def _rows(relation: Any) -> object:
+    if _has("pyarrow"):
+        # older versions have the second name only, newer ones warn of it
+        method = "to_arrow_table" if hasattr(relation, "to_arrow_table") else "fetch_arrow_table"
+        return getattr(relation, method)()
+    if _has("pandas"):
+        return relation.df()
+    raise ImportError("its result needs pyarrow or pandas here: install one")
 
 
 def is_reducible(kind: Any) -> bool:

@@ -262,6 +262,19 @@ def test_a_relation_whose_query_fails_is_refused(store: ValueStore) -> None:
         bind("v", relation, store=store)
 
 
+def test_a_lazy_frame_is_carried_out_here(store: ValueStore, tmp_path: Path) -> None:
+    polars = pytest.importorskip("polars", reason=MISSING)
+    (tmp_path / "rows.csv").write_text("n,word\n1,a\n2,b\n3,c\n")
+    lazy = polars.scan_csv(tmp_path / "rows.csv").filter(polars.col("n") > 1)
+    variable = bind("v", lazy, store=store)
+    assert "polars DataFrame, 2 rows, 2 columns" in variable.card
+    with below(variable) as subkernel:
+        assert subkernel.run("print(v['word'].to_list())") == "['b', 'c']"
+    (tmp_path / "rows.csv").unlink()
+    with pytest.raises(InputError, match=r"^v: the query of this polars LazyFrame fails: "):
+        bind("v", lazy, store=store)
+
+
 def test_relations_in_a_dict_are_handed_over_too(store: ValueStore) -> None:
     with below(bind("v", {"a": relation_of_duckdb(), "n": 1}, store=store)) as subkernel:
         assert subkernel.run("print(v['a'].num_rows, v['n'])") == "3 1"
