@@ -1,7 +1,7 @@
 """Questions with computed answers, asked by `%%rlm` of a scripted model over real HTTP, answered in a real subkernel.
 
 The evaluation data is not part of the project; where it lies beside the checkout, in ``../shared/data``, these tests
-use it. A perturbed copy, with its answers computed again, shows that nothing is canned.
+use it. A perturbed copy, with its answers computed again, shows that nothing is canned. The offline policy is asked the same, as it is.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import importlib.util
 import json
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from tests.edges.offline.helpers import ABSTAINS
 from tests.server import OpenAIServer, Request, route
 
 from .programs import CLASSIFYING, PROGRAMS
@@ -107,6 +109,42 @@ def test_stored_questions(id: str, shell: InteractiveShell, data: Path, question
     assert score(data, question, answer) == 1.0
 
 
+def ask_offline(shell: InteractiveShell, question: str, context: str) -> str:
+    shell.user_ns["data"] = context
+    return str(shell.run_cell_magic("rlm", "data -m rlm-offline/policy", question))
+
+
+def verdict(data: Path, question: dict[str, Any], answer: str) -> str:
+    if answer.startswith(ABSTAINS):
+        return "abstained"
+    return "right" if score(data, question, answer) == 1.0 else "wrong"
+
+
+def test_the_offline_policy_is_right_or_abstains(
+    shell: InteractiveShell, data: Path, questions: dict[str, dict[str, Any]]
+) -> None:
+    verdicts = Counter[str]()
+    for question in questions.values():
+        context = (data / question["file"]).read_text(encoding="utf-8", errors="replace")
+        verdicts[verdict(data, question, ask_offline(shell, question["question"], context))] += 1
+    assert verdicts == {"right": 12, "abstained": 6}
+
+
+def test_what_the_offline_policy_gets_wrong_by_meaning_it_calls_an_estimate(
+    shell: InteractiveShell, data: Path, tickets: list[dict[str, Any]]
+) -> None:
+    verdicts = Counter[str]()
+    for question in module(data / "tickets" / "make_oolong_like.py").questions(tickets):
+        answer = ask_offline(shell, question["question"], without_labels(tickets))
+        verdicts[verdict(data, question, answer)] += 1
+        assert answer.startswith((ABSTAINS, "Estimate: "))
+    assert verdicts == {"right": 3, "wrong": 2, "abstained": 1}
+
+
+def without_labels(tickets: list[dict[str, Any]]) -> str:
+    return "".join(f"Date: {t['date']} || User: {t['user']} || Query: {t['text']}\n" for t in tickets)
+
+
 @pytest.mark.parametrize("id", CLASSIFYING)
 def test_classify_and_aggregate(id: str, shell: InteractiveShell, data: Path, tickets: list[dict[str, Any]]) -> None:
     generator = module(data / "tickets" / "make_oolong_like.py")
@@ -117,6 +155,5 @@ def test_classify_and_aggregate(id: str, shell: InteractiveShell, data: Path, ti
         numbered = [line.split(": ", 1) for line in request.prompt.splitlines() if " || Query: " in line]
         return "\n".join(f"{n}: {labels[line.split('Query: ', 1)[1]]}" for n, line in numbered)
 
-    context = "".join(f"Date: {t['date']} || User: {t['user']} || Query: {t['text']}\n" for t in tickets)
-    answer = ask(shell, question["question"], context, CLASSIFYING[id], classify)
+    answer = ask(shell, question["question"], without_labels(tickets), CLASSIFYING[id], classify)
     assert score(data, question, answer) == 1.0
