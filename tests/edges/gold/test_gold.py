@@ -1,7 +1,8 @@
 """Questions with computed answers, asked by `%%rlm` of a scripted model over real HTTP, answered in a real subkernel.
 
 The evaluation data is not part of the project; where it lies beside the checkout, in ``../shared/data``, these tests
-use it. A perturbed copy, with its answers computed again, shows that nothing is canned. The offline policy is asked the same, as it is.
+use it. A perturbed copy, with its answers computed again, shows that nothing is canned. The offline policy is asked the
+same, as it is.
 """
 
 from __future__ import annotations
