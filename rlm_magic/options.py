@@ -15,8 +15,9 @@ from IPython.core.magic_arguments import argument, magic_arguments
 from traitlets import Bool, Dict, Enum, Float, Int, Unicode
 
 from .display import VIEWS
+from .engine.errors import hint
 from .engine.types import Limits
-from .settings import CACHES, SANDBOXES, hint
+from .settings import CACHES, SANDBOXES
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULTS = Limits()
@@ -54,7 +55,7 @@ class Options(Magics):
     aliases = Dict(help="short names of models, such as {'mini': 'openai/gpt-5-mini'}").tag(config=True)
     api_base = Unicode("", help="address of a server for the root model's provider").tag(config=True)
     api_key_env = Unicode("", help="environment variable with the key of the root model's provider").tag(config=True)
-    model_options = Dict(help="passed to litellm as they are, such as {'temperature': 0}").tag(config=True)
+    model_options = Dict(help='passed to litellm as they are, such as {"temperature": 0}').tag(config=True)
     turns = Int(DEFAULTS.turns, help="replies of the root model").tag(config=True)
     depth = Int(DEFAULTS.depth, help="1: sub-calls are plain models; 2: rlm_query opens a sub-RLM").tag(config=True)
     calls = Int(DEFAULTS.calls, help="model requests of the whole tree").tag(config=True)
