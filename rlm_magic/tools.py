@@ -67,7 +67,9 @@ def perform(name: str, function: Function, arguments: Arguments) -> str:
         raise ToolFailed(f"{name}{_shown(signature)} cannot be called so: {error}") from None
     try:
         result = function(*arguments.args, **arguments.kwargs)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit and CancelledError too: they are the function's, not the run's
         raise ToolFailed(_told(f"{name} raised {type(error).__name__}", error)) from None
     try:
         return carry(result)

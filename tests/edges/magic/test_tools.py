@@ -121,6 +121,10 @@ def leave() -> None:
     raise SystemExit(3)
 
 
+def cancel() -> None:
+    raise asyncio.CancelledError
+
+
 @pytest.mark.parametrize(
     ("tool", "call", "said"),
     [
@@ -128,6 +132,7 @@ def leave() -> None:
         (megabyte, "megabyte()", "cannot be handed over: it has 1,000,002 bytes as JSON; at most 1,000,000"),
         (thing, "thing()", "what thing returned cannot be handed over: JSON cannot hold all of it (a lock was turned"),
         (leave, "leave()", "leave raised SystemExit: 3"),
+        (cancel, "cancel()", "cancel raised CancelledError"),
         (thing, "thing(1, size=2)", "thing() -> object cannot be called so: too many positional arguments"),
         (thing, "thing('x' * 2_000_000)", "thing cannot be called with this: it has 2,000,0"),
         (
