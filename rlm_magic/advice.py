@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from .engine.budget import text_tokens
 from .engine.ports import Model
-from .settings import OFFLINE_MODEL
+from .models import is_offline
 from .view import dollars
 
 SHORT = 16_000  # tokens: up to about here a direct call answers as well (arXiv 2512.24601, the figure on scaling)
@@ -18,7 +18,7 @@ MOST_ITEMS = 1_000
 def direct_call(named: Mapping[str, object], model: Model) -> str:
     """One line for the user where the values are texts that a single call could read; else empty."""
     texts = [text for value in named.values() for text in _texts(value)]
-    if not texts or model.name == OFFLINE_MODEL or not all(map(_texts, named.values())):
+    if not texts or is_offline(model.name) or not all(map(_texts, named.values())):
         return ""
     tokens = sum(map(text_tokens, texts))
     if tokens > min(SHORT, model.window // 2):

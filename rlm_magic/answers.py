@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .engine.errors import InputError
+from .engine.errors import InputError, hint
 from .engine.prompt import as_text
 from .engine.types import Json
-from .settings import hint
 from .subkernel import in_thread
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from IPython.display import display  # pyright: ignore[reportUnknownVariableType
 
 from .caching import upkeep
 from .doctor import report
-from .engine.errors import InputError
+from .engine.errors import InputError, hint
 from .inspecting import bring, close, find, overview, table
 from .result import Result
 from .run import live
-from .settings import Settings, hint
+from .settings import Settings
 from .view import record, status_line
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 
 from .commands import COMMANDS
-from .models import known_models
+from .models import OFFLINE_POLICY, OFFLINE_READER, known_models
 from .options import OPTIONS, WITH_VALUE
 from .run import live
 from .sessions import kept
-from .settings import CACHES, OFFLINE_MODEL, OFFLINE_SUB_MODEL, SANDBOXES
+from .settings import CACHES, SANDBOXES
 from .subkernel import kernel_names
 
 TYPES = ("str", "int", "float", "bool", "list", "dict", "json")
@@ -55,7 +55,7 @@ def _magic(shell: InteractiveShell) -> Any:
 
 
 def _models(shell: InteractiveShell) -> list[str]:
-    return [*_magic(shell).aliases, OFFLINE_MODEL, OFFLINE_SUB_MODEL, *known_models()]
+    return [*_magic(shell).aliases, OFFLINE_POLICY, OFFLINE_READER, *known_models()]
 
 
 VALUES: Mapping[str, Callable[[InteractiveShell], Iterable[str]]] = {

@@ -19,7 +19,7 @@ from .engine.loop import Harness, first_request
 from .engine.ports import Model
 from .engine.recorder import Recorder
 from .engine.types import GIB, Limits, Message, Variable
-from .models import find_notes
+from .models import find_notes, is_offline
 from .preparing import refuse_inside_subkernel, subkernels_of, task_of
 from .sessions import earlier_of
 from .settings import LIMITS, Settings
@@ -29,7 +29,6 @@ from .workplace import Workplace
 
 TITLE = "dry run: nothing was sent"
 MILLION = 1_000_000
-OFFLINE = "rlm-offline/"
 
 
 class NoJournal:
@@ -118,7 +117,7 @@ def _models_facts(models: tuple[Model, Model], settings: Settings) -> dict[str, 
 
 
 def _described(model: Model) -> str:
-    if model.name.startswith(OFFLINE):
+    if is_offline(model.name):
         return f"{model.name} · offline policy, no language model"
     listing = getattr(model, "listing", None)
     source = f" ({listing.source})" if listing else ""

@@ -8,11 +8,10 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from .background import engine
-from .engine.errors import InputError
+from .engine.errors import InputError, hint
 from .engine.types import Change
 from .guest.show import type_name
 from .sessions import Session, kept, remove
-from .settings import hint
 from .view import duration
 
 T = TypeVar("T")

@@ -25,7 +25,7 @@ from .answers import AnswerType
 from .completer import function_names, install_completer, variable_names
 from .display import has_audience, has_live_view, screen_of
 from .dryrun import DryRun, dry_run
-from .engine.errors import BindingError, InputError, RLMError
+from .engine.errors import BindingError, InputError, RLMError, hint
 from .engine.ports import Model
 from .engine.types import Limits
 from .handle import Handle
@@ -34,7 +34,7 @@ from .options import Options, explain, with_options
 from .result import Result
 from .resuming import Recording
 from .run import Run, attended
-from .settings import LIMITS, OPTION_OF, Settings, hint
+from .settings import LIMITS, OPTION_OF, Settings
 from .templating import fill
 from .trace import Runs
 from .view import serve_bodies

@@ -12,7 +12,8 @@ from pathlib import Path
 from .binding import ValueStore, bind
 from .engine.errors import InputError
 from .engine.types import Task, Variable
-from .settings import OFFLINE_MODEL, Settings
+from .models import OFFLINE_POLICY
+from .settings import Settings
 from .subkernel import RESERVED, SUBKERNEL_MARK, Subkernels, Tier, choose
 from .tools import check as check_tools
 
@@ -76,7 +77,7 @@ def tier_of(settings: Settings, model: str) -> Tier:
     try:
         return choose(settings.sandbox)
     except InputError:
-        if settings.sandbox == "auto" and model == OFFLINE_MODEL:
+        if settings.sandbox == "auto" and model == OFFLINE_POLICY:
             return choose("none")
         raise
 

@@ -7,12 +7,11 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
-from difflib import get_close_matches
 from functools import reduce
 from pathlib import Path
 from typing import Any, cast
 
-from .engine.errors import InputError
+from .engine.errors import InputError, hint
 from .engine.events import BODY_FIELDS
 from .engine.prompt import as_text
 from .engine.replay import recorded_usage
@@ -170,10 +169,8 @@ def _usage(tree: Tree) -> Usage:
 
 
 def _unknown_suffix(target: Path) -> str:
-    known = ", ".join(_EXPORTS)
-    near = get_close_matches(target.suffix, _EXPORTS, n=1)
-    hint = f"did you mean {target.with_suffix(near[0]).name}?" if near else "give the file one of these endings"
-    return f"{target.name} does not end in {known}: {hint}"
+    near = hint(target.suffix, _EXPORTS, "give the file one of these endings")
+    return f"{target.name} does not end in {', '.join(_EXPORTS)}: {near}"
 
 
 def _copy(result: Result, target: Path) -> None:

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .engine.errors import InputError
+from .engine.errors import InputError, hint
 from .engine.prompt import EXCHANGES, as_text
 from .engine.types import Answer, Change, Earlier, Task, Variable
-from .settings import Settings, hint
+from .settings import Settings
 from .subkernel import Subkernel, Subkernels
 
 MOST = 8

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import Any
 
 from .engine.budget import LEAST_OUTPUT
-from .engine.errors import InputError
+from .engine.errors import InputError, hint
 from .engine.ports import Model
 from .engine.types import Limits
-from .models import configured_providers, open_model, provider_of, reply_options
+from .models import OFFLINE_POLICY, OFFLINE_READER, configured_providers, open_model, provider_of, reply_options
 
-OFFLINE_MODEL = "rlm-offline/policy"
-OFFLINE_SUB_MODEL = "rlm-offline/reader"
 # Option of the magics to field of Limits.
 LIMITS = {
     "turns": "turns",
@@ -110,13 +107,13 @@ class Settings:
             InputError: no model where one is needed.
         """
         root = self.model or os.environ.get("RLM_MODEL") or default_model(os.environ)
-        same = OFFLINE_SUB_MODEL if root == OFFLINE_MODEL else root
+        same = OFFLINE_READER if root == OFFLINE_POLICY else root
         return root, self.sub_model or os.environ.get("RLM_SUB_MODEL") or same
 
     def for_model(self, model: str) -> Settings:
         """These settings; without address, key and secret options if those are for another provider."""
         root, _ = self.chosen_models()
-        if root in (model, OFFLINE_MODEL) or not isinstance(root, str) or provider_of(root) == provider_of(model):
+        if root in (model, OFFLINE_POLICY) or not isinstance(root, str) or provider_of(root) == provider_of(model):
             return self
         options = reply_options(self.model_options or {})
         return replace(self, api_base=None, api_key=None, api_key_env=None, model_options=options)
@@ -153,14 +150,8 @@ def default_model(environ: Mapping[str, str]) -> str:
     """
     providers = configured_providers(environ)
     if not providers:
-        return OFFLINE_MODEL
+        return OFFLINE_POLICY
     raise InputError(
         f"no model is named, but a key for {', '.join(providers)} is set: name one with -m, in Python with model=, "
-        f"such as openai/gpt-5, or {OFFLINE_MODEL} for the offline policy"
+        f"such as openai/gpt-5, or {OFFLINE_POLICY} for the offline policy"
     )
-
-
-def hint(value: str, known: Iterable[str], otherwise: str = "") -> str:
-    """``did you mean A or B?`` with the nearest of the known names; ``otherwise`` if none is near."""
-    near = get_close_matches(value, list(known), n=3)
-    return f"did you mean {' or '.join(near)}?" if near else otherwise

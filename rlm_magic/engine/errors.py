@@ -21,6 +21,8 @@ A message is one line: it names the value, the limit and the next step.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -97,3 +99,9 @@ class JournalError(RunError):
 
 class Divergence(RunError):
     """A resumed run does not do what its record says; going on could pay for other calls than those recorded."""
+
+
+def hint(value: str, known: Iterable[str], otherwise: str = "") -> str:
+    """``did you mean A or B?`` with the nearest of the known names; ``otherwise`` if none is near."""
+    near = get_close_matches(value, list(known), n=3)
+    return f"did you mean {' or '.join(near)}?" if near else otherwise

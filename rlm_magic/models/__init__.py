@@ -10,18 +10,21 @@ from typing import Any
 
 from ..engine.errors import InputError
 from ..engine.ports import Model
-from .catalog import configured_providers, known_models
+from .catalog import OFFLINE_POLICY, OFFLINE_READER, configured_providers, is_offline, known_models
 from .library import close_connections, litellm, preload
 from .notes import find_notes
 from .redact import conceal, concealing, redact, reply_options
 from .route import OLLAMA, server_of
 
 __all__ = [
+    "OFFLINE_POLICY",
+    "OFFLINE_READER",
     "close_connections",
     "conceal",
     "concealing",
     "configured_providers",
     "find_notes",
+    "is_offline",
     "known_models",
     "local_models",
     "open_model",
@@ -31,8 +34,6 @@ __all__ = [
     "reply_options",
     "server_of",
 ]
-
-_OFFLINE = "rlm-offline"
 
 
 def open_model(
@@ -60,7 +61,7 @@ def open_model(
     Raises:
         InputError: an unknown name, an option that is not the user's to set, or no key where one is needed.
     """
-    if name.split("/")[0] == _OFFLINE:
+    if is_offline(name):
         return _open_offline(name)
     from .litellm_model import TIMEOUT, LiteLLMModel, checked_options
     from .route import find_route
@@ -85,7 +86,7 @@ def provider_of(name: str) -> str:
 def _open_offline(name: str) -> Model:
     from .offline.model import policy, reader
 
-    models = {"rlm-offline/policy": policy, "rlm-offline/reader": reader}
+    models = {OFFLINE_POLICY: policy, OFFLINE_READER: reader}
     if name not in models:
         raise InputError(f"model {name!r} is not known: the offline ones are {' and '.join(models)}")
     return models[name]()

@@ -7,6 +7,9 @@ from typing import Any
 
 from .library import litellm, loaded
 
+OFFLINE_POLICY = "rlm-offline/policy"
+OFFLINE_READER = "rlm-offline/reader"
+
 KEY_VARIABLES = {
     "openai": "OPENAI_API_KEY",
     "anthropic": "ANTHROPIC_API_KEY",
@@ -40,6 +43,11 @@ EXAMPLES = (
     "hosted_vllm/NAME",
     "lm_studio/NAME",
 )
+
+
+def is_offline(name: str) -> bool:
+    """Whether a model's name is one of the offline ones."""
+    return name.partition("/")[0] == OFFLINE_POLICY.partition("/")[0]
 
 
 def key_variable(provider: str) -> str:

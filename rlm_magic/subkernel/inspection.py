@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any, cast
 
-from ..engine.errors import InputError
+from ..engine.errors import InputError, hint
 from ..engine.types import Change
 from ..guest.frames import Frame
 from ..guest.show import cut, printable
@@ -58,8 +57,7 @@ async def pull(kernel: Kernel, name: str) -> object:
 
 async def _missing(kernel: Kernel, name: str) -> str:
     names = [variable.name for variable in await variables(kernel)]
-    near = get_close_matches(name, names, n=1)
-    return f"there is no such variable; did you mean {near[0]}?" if near else "there is no such variable: see %rlm vars"
+    return f"there is no such variable: {hint(name, names, 'see %rlm vars')}"
 
 
 async def _answer(kernel: Kernel, seconds: float, kind: str, answer: str, **fields: Any) -> Frame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shutil
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 
 from .. import guest
-from ..engine.errors import InputError
+from ..engine.errors import InputError, hint
 
 GUEST = Path(guest.__file__).parent
 
@@ -38,8 +37,8 @@ def _find(name: str) -> KernelSpec:
         return KernelSpecManager().get_kernel_spec(name)
     except NoSuchKernel:
         known = kernel_names()
-        near = difflib.get_close_matches(name, known, n=3) or known
-        raise InputError(f"there is no kernel {name!r}: give one of {', '.join(near) or 'none installed'}") from None
+        otherwise = f"give one of {', '.join(known)}" if known else "none is installed"
+        raise InputError(f"there is no kernel {name!r}: {hint(name, known, otherwise)}") from None
 
 
 def _python(spec: KernelSpec, name: str | None) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rlm_magic.engine.errors import InputError, LimitReached, ModelError, RLMError, RunError
+from rlm_magic.engine.errors import InputError, LimitReached, ModelError, RLMError, RunError, hint
 from rlm_magic.engine.types import GIB, Limits, Price, Usage
 
 
@@ -58,3 +58,9 @@ def test_errors_are_one_tree() -> None:
     assert issubclass(ModelError, RunError)
     assert issubclass(RunError, RLMError)
     assert issubclass(InputError, ValueError)
+
+
+def test_a_hint_names_what_is_near() -> None:
+    known = ["tickets", "ticket", "log"]
+    assert hint("tickts", known, "set it first") == "did you mean tickets or ticket?"
+    assert hint("answers", known, "set it first") == "set it first"

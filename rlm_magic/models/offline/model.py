@@ -10,6 +10,7 @@ from functools import cache
 
 from rlm_magic.engine.types import Completion, Message, Price, Usage
 
+from ..catalog import OFFLINE_POLICY, OFFLINE_READER
 from .policy import reply
 from .reader import read
 
@@ -53,9 +54,9 @@ def _tokens(chars: int) -> int:
 
 def policy() -> OfflineModel:
     """The root model: writes code for the question families it knows, and abstains otherwise."""
-    return OfflineModel("rlm-offline/policy", reply)
+    return OfflineModel(OFFLINE_POLICY, reply)
 
 
 def reader() -> OfflineModel:
     """The sub-model: classifies, extracts, summarises; see `rlm_magic.models.offline.reader`."""
-    return OfflineModel("rlm-offline/reader", lambda messages: read(messages[-1].content if messages else ""))
+    return OfflineModel(OFFLINE_READER, lambda messages: read(messages[-1].content if messages else ""))

@@ -154,7 +154,7 @@ def test_every_vector_exports_in_every_form(name: str, suffix: str, tmp_path: Pa
 
 def test_bad_exports_are_refused_with_a_hint(saved: Path, tmp_path: Path) -> None:
     result = Result.load(saved)
-    with pytest.raises(InputError, match=r"run\.htm does not end in \.jsonl, .* did you mean run\.html\?"):
+    with pytest.raises(InputError, match=r"run\.htm does not end in \.jsonl, .*: did you mean \.html\?"):
         result.export(tmp_path / "run.htm")
     with pytest.raises(InputError, match=r"run does not end in \.jsonl"):
         result.export(tmp_path / "run")
