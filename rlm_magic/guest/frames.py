@@ -32,6 +32,7 @@ notebook to guest
 from __future__ import annotations
 
 import json
+import math
 import struct
 from typing import Any, Dict, List, Tuple, cast
 
@@ -68,7 +69,8 @@ def decode(body: bytes) -> Frame:
         FrameError: not one JSON object, a key twice, NaN or infinity, or nested too deeply.
     """
     try:
-        frame = json.loads(body.decode("utf-8", "surrogatepass"), parse_constant=_refuse, object_pairs_hook=_unique)
+        text = body.decode("utf-8", "surrogatepass")
+        frame = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise FrameError("not a frame: " + str(error)) from None
     if not isinstance(frame, dict):
@@ -90,6 +92,13 @@ def length(head: bytes) -> int:
 
 def _refuse(constant: str) -> None:
     raise ValueError(constant + " is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError("a number is too large")
+    return number
 
 
 def _unique(pairs: List[Tuple[str, Any]]) -> Frame:

@@ -87,7 +87,7 @@ class Cell:
         self._end.cancel()
         await asyncio.wait({self._end})
         if await self.calls.close():
-            await self._kernel.tell({"type": "over", "cell": self._message})
+            self._kernel.post({"type": "over", "cell": self._message})
 
     def _cpu_seconds(self) -> float:
         return self._kernel.cpu_seconds() - self._cpu

@@ -43,6 +43,11 @@ class Channel:
         self._writer.write(encode(frame))
         await self._writer.drain()
 
+    def post(self, frame: Frame) -> None:
+        """Send a frame, if the other end is there, and wait for nothing."""
+        if not self._writer.is_closing():
+            self._writer.write(encode(frame))
+
     async def close(self) -> None:
         self._writer.close()
         with contextlib.suppress(OSError):

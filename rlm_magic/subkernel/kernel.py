@@ -229,6 +229,10 @@ class Kernel:
         with contextlib.suppress(ConnectionError):
             await self._channel.send(frame)
 
+    def post(self, frame: Frame) -> None:
+        """Send a frame without waiting for the guest to read."""
+        self._channel.post(frame)
+
     async def close(self) -> None:
         """End it with everything that it started, and have its directory removed."""
         self.kill()
@@ -272,7 +276,7 @@ class Kernel:
             if self.cell is None:
                 await refuse(frame, self.tell)
             else:
-                self.cell.calls.take(frame)
+                await self.cell.calls.take(frame)
         elif kind in ("rich", "finish", "result"):
             if self.cell is not None:
                 self.cell.tell(frame)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
@@ -16,6 +16,7 @@ from .results import number, text
 
 MAX_CHARS = 256 * 1024**2
 MAX_ITEMS = 100_000
+MAX_COMING = 1_000  # calls whose items are still coming: a thread sends all of one before it makes another
 MAX_NAME = 100
 NO_CELL = "no cell is running: make sub-calls inside a cell and wait for them there"
 TOO_MUCH = f"more than {MAX_ITEMS:,} sub-calls or {MAX_CHARS:,} characters of prompts at once: make fewer at a time"
@@ -56,6 +57,8 @@ class CallServer:
         self._context = context
         self._coming: dict[int, _Call] = {}
         self._serving: dict[int, asyncio.Task[None]] = {}
+        self._asked: set[int] = set()
+        self._sending = asyncio.Lock()
         self._chars = 0
         self._items = 0
         self._waited = 0.0
@@ -63,16 +66,16 @@ class CallServer:
 
     @property
     def waiting(self) -> bool:
-        """At least one call is under way."""
-        return bool(self._serving)
+        """At least one call is not answered yet; whether its answer was read is the guest's affair."""
+        return bool(self._asked)
 
     @property
     def waited(self) -> float:
-        """Seconds during which at least one call was under way."""
-        return self._waited + (time.monotonic() - self._since if self._serving else 0.0)
+        """Seconds during which at least one call was not answered yet."""
+        return self._waited + (time.monotonic() - self._since if self._asked else 0.0)
 
-    def take(self, frame: Frame) -> None:
-        """Take a call, item or cancel frame.
+    async def take(self, frame: Frame) -> None:
+        """Take a call, item or cancel frame. Waits while what is refused is not read below.
 
         Raises:
             FrameError: it is not what it must be.
@@ -81,7 +84,7 @@ class CallServer:
         if frame["type"] == "call":
             self._announce(call, frame)
         elif frame["type"] == "item":
-            self._item(call, frame)
+            await self._item(call, frame)
         elif call in self._serving:
             self._serving[call].cancel()
 
@@ -106,11 +109,13 @@ class CallServer:
             raise FrameError("a call of a tool without its name, or of several at once")
         if call in self._coming or call in self._serving or not count:
             raise FrameError("a call comes twice, or has no items")
+        if len(self._coming) >= MAX_COMING:
+            raise FrameError(f"more than {MAX_COMING:,} calls were announced whose items did not come")
         too_much = self._items + count > MAX_ITEMS
         self._items += 0 if too_much else count
         self._coming[call] = _Call(op, count, model, frame.get("batch") is True and not tool, tool, too_much)
 
-    def _item(self, number_: int, frame: Frame) -> None:
+    async def _item(self, number_: int, frame: Frame) -> None:
         call = self._coming.get(number_)
         if call is None or number(frame, "index") != call.came:
             raise FrameError("an item of no call, or out of order")
@@ -124,26 +129,36 @@ class CallServer:
             call.prompts.append(prompt)
             call.contexts.append(None if context is None else self._context(context))
         if call.came == call.count:
-            self._start(number_, self._coming.pop(number_))
+            del self._coming[number_]
+            if call.too_much:
+                await self._tell(number_, [SubReply(error=TOO_MUCH)] * call.count)
+            else:
+                self._start(number_, call)
 
     def _start(self, number_: int, call: _Call) -> None:
-        if not self._serving:
+        if not self._asked:
             self._since = time.monotonic()
+        self._asked.add(number_)
         task = asyncio.create_task(self._serve(number_, call))
         self._serving[number_] = task
         task.add_done_callback(lambda _: self._done(number_, call))
 
-    def _done(self, number_: int, call: _Call) -> None:
+    def _answered(self, number_: int) -> None:
         waited = self.waited
-        del self._serving[number_]
-        if not self._serving:
+        self._asked.discard(number_)
+        if not self._asked:
             self._waited = waited
+
+    def _done(self, number_: int, call: _Call) -> None:
+        self._answered(number_)
+        del self._serving[number_]
         self._items -= call.count
         self._chars -= call.chars
 
     async def _serve(self, number_: int, call: _Call) -> None:
         try:
-            replies = await self._replies(call)
+            contexts = await identified(call.contexts)
+            replies = await self._handle(replace(call.as_subcall(), contexts=contexts))
         except Exception as error:
             if not self.failed.done():
                 self.failed.set_exception(error)
@@ -151,13 +166,14 @@ class CallServer:
         finally:
             for context in filter(None, call.contexts):
                 cast(HandedUp, context.source).release()
-        for index, reply in enumerate(replies):
-            await self._reply(number_, index, reply)
+        self._answered(number_)
+        await self._tell(number_, replies)
 
-    async def _replies(self, call: _Call) -> list[SubReply]:
-        if call.too_much:
-            return [SubReply(error=TOO_MUCH)] * call.count
-        return await self._handle(replace(call.as_subcall(), contexts=await identified(call.contexts)))
+    async def _tell(self, number_: int, replies: Sequence[SubReply]) -> None:
+        """Send replies, one at a time: those that nobody reads do not pile up."""
+        for index, reply in enumerate(replies):
+            async with self._sending:
+                await self._reply(number_, index, reply)
 
     async def _reply(self, call: int, index: int, reply: SubReply) -> None:
         frame: Frame = {"type": "reply", "id": call, "index": index, "text": reply.text, "error": reply.error}

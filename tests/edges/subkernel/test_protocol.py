@@ -46,6 +46,7 @@ NO_FRAMES = {
     "no object": b"[1]",
     "NaN": b'{"type": "result", "seconds": NaN}',
     "infinity": b'{"type": "result", "seconds": -Infinity}',
+    "infinity in digits": b'{"type": "finish", "value": 1e999}',
     "a key twice": b'{"type": "call", "type": "item"}',
     "deep": b'{"type": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "pickle": pickle.dumps({"type": "call"}),
@@ -74,6 +75,7 @@ NO_RESULTS: dict[str, dict[str, object]] = {
     "changes is a text": {"type": "result", "output": "", "output_chars": 0, "changes": "x"},
     "change without size": {"type": "result", "output": "", "output_chars": 0, "changes": [{"name": "x", "type": "y"}]},
     "unknown form": {"type": "finish", "via": "magic", "value": 1, "notice": ""},
+    "more characters than can be counted": {"type": "result", "output": "", "output_chars": 10**30},
     "rich of numbers": {"type": "rich", "data": {"image/png": 5}},
 }
 BROKEN = {
@@ -112,17 +114,83 @@ def test_what_is_no_call(frame: dict[str, object]) -> None:
             raise AssertionError
 
         calls = CallServer(echo, send, context)
-        calls.take({"type": "call", "id": 0, "op": "llm", "count": 2})
+        await calls.take({"type": "call", "id": 0, "op": "llm", "count": 2})
         with pytest.raises(FrameError):
-            calls.take(frame)
+            await calls.take(frame)
 
     asyncio.run(take())
+
+
+def test_calls_whose_items_never_come_are_not_all_remembered() -> None:
+    async def announce() -> None:
+        async def send(frame: dict[str, object]) -> None:
+            raise AssertionError
+
+        calls = CallServer(echo, send, lambda fields: Variable("context", "", None))  # type: ignore[arg-type]
+        for number in range(100_000):
+            await calls.take({"type": "call", "id": number, "op": "llm", "count": 100_001})
+
+    with pytest.raises(FrameError, match="items did not come"):
+        asyncio.run(announce())
+
+
+async def settled() -> None:
+    """All that can be done without waiting for anything is done."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+
+def test_what_is_refused_waits_for_its_reader_and_time_goes_on() -> None:
+    async def refuse() -> None:
+        reading = asyncio.Event()
+        sent: list[object] = []
+
+        async def send(frame: dict[str, object]) -> None:
+            await reading.wait()
+            sent.append(frame["id"])
+
+        async def ask(number: int, count: int) -> None:
+            await calls.take({"type": "call", "id": number, "op": "llm", "count": count})
+            await calls.take({"type": "item", "id": number, "index": 0, "prompt": "q", "context": None})
+
+        calls = CallServer(echo, send, lambda fields: Variable("context", "", None))  # type: ignore[arg-type]
+        await ask(1, 1)
+        await settled()
+        assert (calls.waiting, sent) == (False, [])
+        await calls.take({"type": "call", "id": 2, "op": "llm", "count": 99_999})
+        refused = asyncio.create_task(ask(3, 1)), asyncio.create_task(ask(4, 1))
+        await settled()
+        assert not any(task.done() for task in refused)
+        reading.set()
+        await asyncio.gather(*refused)
+        assert set(sent) == {1, 3, 4}
+        await calls.close()
+
+    asyncio.run(refuse())
 
 
 @pytest.mark.parametrize("frame", NO_RESULTS.values(), ids=NO_RESULTS)
 def test_what_is_no_result(frame: dict[str, object]) -> None:
     with pytest.raises(FrameError):
         Report().add(frame)
+
+
+def test_what_is_longer_than_the_guest_lets_it_be_is_cut() -> None:
+    report, long = Report(), "x" * 8_000_000
+    for _ in range(16):
+        report.add({"type": "rich", "data": {"text/html": chr(0x10400) + long}})
+    report.add({"type": "finish", "via": "FINAL", "value": 1, "notice": long})
+    error, change = dict.fromkeys(("name", "message", "traceback"), long), dict.fromkeys(("name", "type", "size"), long)
+    report.add({"type": "result", "output": long, "output_chars": 1, "error": error, "changes": [change] * 100})
+    result = report.cell_result()
+    assert len(result.rich) == 1
+    assert result.finish is not None
+    assert result.error is not None
+    texts = (result.finish.notice, result.error.message, result.error.traceback, result.error.name)
+    names = [text for each in result.changes for text in (each.name, each.type, each.size)]
+    assert max(map(len, texts)) <= 20_000
+    assert max(map(len, names)) <= 200
+    assert len(result.output) < 1_200_000
 
 
 @pytest.fixture(scope="module")
@@ -297,6 +365,23 @@ def test_a_reply_that_is_forged_ends_the_session_not_the_notebook(forger: Sessio
         "while True: pass"
     )
     assert forger.run(code, seconds=3).status in ("died", "timeout")
+    assert forger.run(FORGE).status == "ok"
+
+
+def test_replies_that_nobody_reads_hold_up_nothing(forger: Session) -> None:
+    """The link's reader is stuck in the model's code, and the pipe up to it is full."""
+    code = (
+        "import sys, time\n"
+        "sys.modules[type(link).__module__].decode = lambda body: time.sleep(1000)\n"
+        "for i in range(3_000):\n"
+        "    forge(type='call', id=10_000 + i, op='llm', count=1, model=None)\n"
+        "    forge(type='item', id=10_000 + i, index=0, prompt='q' * 1_000, context=None)\n"
+        "print('sent')"
+    )
+    assert forger.run(code).output == "sent\n"
+    assert forger.run("print(42)").output == "42\n"
+    assert forger.run("llm_query('never answered')", seconds=1).status == "timeout"
+    assert forger.run("import os; os._exit(0)").status == "died"
     assert forger.run(FORGE).status == "ok"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from rlm_magic.subkernel.removal import remove
 
-DEPTH = 3_000
+DEPTH = 1_500
 
 
 def nested(folder: Path) -> None:
