@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import datetime
+import decimal
 import json
 import typing
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 SHOWN_PROBLEMS = 5
 SHOWN_VALUE = 60  # characters
 SCHEMA_CHARS = 4_000
+QUOTE = """what has quotes goes in quotes itself, such as --as 'Literal["yes", "no"]'"""
 WORDS: Mapping[str, str] = {
     "str": "a text (str)",
     "int": "an integer (int)",
@@ -87,14 +89,14 @@ class AnswerType:
         return ""
 
     def convert(self, value: Json) -> Any:
-        """A value as the type; a text of JSON counts as what it says, unless a text is asked for.
+        """A value as the type. A text of JSON counts as what it says; not for a text, or a Decimal with its digits.
 
         Raises:
             ValueError: it is none; whatever else the type's own validators raise.
         """
         if self._kind is str:
             return as_text(value)
-        if isinstance(value, str) and (inner := _json_in(value)):
+        if isinstance(value, str) and self._kind is not decimal.Decimal and (inner := _json_in(value)):
             return self._one_of(inner, json.dumps(value))
         return self._adapter.validate_json(json.dumps(value))
 
@@ -132,7 +134,8 @@ def _evaluated(text: str, namespace: Mapping[str, Any]) -> object:
         kind = eval(text, {**known, **namespace, "json": JsonValue})
     except NameError as error:
         types = [name for name, value in {**vars(builtins), **namespace}.items() if isinstance(value, type)]
-        near = hint(str(error.name), [*types, "json"], "define it in a cell above, or give int, list[str], json")
+        other = "define it in a cell above, or give int, list[str], json"
+        near = QUOTE if "Literal[" in text else hint(str(error.name), [*types, "json"], other)
         raise InputError(f"--as {text}: there is no type {error.name!r}: {near}") from None
     except Exception as error:
         raise InputError(f"--as {text} is not a type ({error}): give one such as int, list[str] or json") from None

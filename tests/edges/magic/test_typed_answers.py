@@ -7,6 +7,7 @@ import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -89,12 +90,13 @@ def ask(shell: InteractiveShell, server: OpenAIServer, options: str) -> Result:
         ("Ticket", "{'user': '7', 'label': 'billing'}", Ticket(user=7, label=Label.BILLING)),
         ("list[Ticket]", '"```json\\n[{\\"user\\": 1}]\\n```"', [Ticket(user=1)]),
         ("Point", "{'x': 1, 'y': 2}", Point(1.0, 2.0)),
+        ("Decimal", "__import__('decimal').Decimal('12345678901234567890.10')", Decimal("12345678901234567890.10")),
     ],
 )
 def test_the_answer_is_bound_as_the_type(
     kind: str, submitted: str, bound: object, shell: InteractiveShell, submits: Any
 ) -> None:
-    shell.user_ns.update(docs="some text", Ticket=Ticket, Point=Point)
+    shell.user_ns.update(docs="some text", Ticket=Ticket, Point=Point, Decimal=Decimal)
     result = ask(shell, submits(submitted), f"--as {kind}")
     assert shell.user_ns["out"] == result.answer == bound
     assert type(shell.user_ns["out"]) is type(bound)
@@ -150,6 +152,7 @@ def test_a_forced_answer_of_another_type_is_none(shell: InteractiveShell, submit
         ("Tiket", "--as Tiket: there is no type 'Tiket': did you mean Ticket?"),
         ("nothing", "--as nothing: there is no type 'nothing': define it in a cell above"),
         ("list[", "--as list[ is not a type"),
+        ('Literal["yes","no"]', "--as Literal[yes,no]: there is no type 'yes': what has quotes goes in quotes itself"),
         ("docs", "--as docs is not a type|'docs' is no type that an answer can have"),
         ("print", "'print' is no type that an answer can have"),
         ("Wide", "the JSON schema of Wide has"),
