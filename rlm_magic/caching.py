@@ -109,7 +109,9 @@ class Cache:
     def _unrecorded(self, name: str, where: str, known: Sequence[str]) -> str:
         if name in known:
             return f"{where} has no replies of {name} with these model options: give those it was recorded with"
-        names = ", ".join(known) or "no model"
+        if not known:
+            return f"{where} has no replies yet: --cache on keeps those of a run"
+        names = ", ".join(known)
         return f"{where} has no replies of {name}: it was recorded with {names}; name the model as then, with -m and -s"
 
 

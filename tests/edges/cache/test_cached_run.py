@@ -111,7 +111,7 @@ def test_replay_needs_no_key_and_no_server(
     assert server.requests == []
 
 
-def test_replay_never_asks(ask: Callable[..., Result], server: OpenAIServer) -> None:
+def test_replay_never_asks(ask: Callable[..., Result], server: OpenAIServer, tmp_path: Path) -> None:
     ask()
     server.requests.clear()
     result = ask("What else?", cache="replay")
@@ -122,6 +122,9 @@ def test_replay_never_asks(ask: Callable[..., Result], server: OpenAIServer) -> 
         ask(cache="replay", model_options={"temperature": 1})
     with pytest.raises(InputError, match=r"has no replies of openai/new: it was recorded with openai/root, openai/sub"):
         RLM("openai/new", cache="replay", api_base=server.url).completion("What?", DOCS)
+    (tmp_path / "empty.jsonl").write_text('{"cassette": 1}\n')
+    with pytest.raises(InputError, match=r"empty.jsonl has no replies yet: --cache on keeps those of a run"):
+        ask(cache="replay", cassette=str(tmp_path / "empty.jsonl"))
     assert server.requests == []
 
 
@@ -276,7 +279,7 @@ def test_in_a_notebook(
     assert "kept replies" in capsys.readouterr().out
     shell.run_line_magic("rlm", "cache trim all")
     assert "kept replies: 0 in " in capsys.readouterr().out
-    with pytest.raises(UsageError, match=r"has no replies of openai/root"):
+    with pytest.raises(UsageError, match=r"has no replies yet: --cache on keeps those of a run"):
         asking("--cache replay")
 
 
