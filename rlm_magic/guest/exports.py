@@ -55,7 +55,7 @@ def _export(value: Any, file: BinaryIO) -> Fields:
         file.write(value)
         return {"form": "bytes"}
     source = library_class(value)
-    if source == ("numpy", "ndarray"):
+    if source in (("numpy", "ndarray"), ("numpy", "memmap")):
         return _array(value, file)
     if source in _TABLES:
         labels, index = _TABLES[source](value, file)
@@ -108,7 +108,7 @@ def _pandas_column(label: Any, column: Any) -> Any:
     pyarrow = _library("pyarrow")
     try:
         return pyarrow.array(column, from_pandas=True)
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, OverflowError) as error:
         raise NotExportable(f"column {label!r}: {error}: make its values of one type") from None
 
 

@@ -323,6 +323,7 @@ def test_a_library_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.
         ([{"a": Runs()}], "Runs was turned into text"),
         (numpy.array([Runs()], dtype=object), "array of object"),
         (pandas.DataFrame({"a": [1, "x"]}), "column 'a'"),
+        (pandas.DataFrame({"a": [2**70, 1]}), "column 'a': .*: make its values of one type"),
         (pandas.period_range("2020", periods=2).to_series(), "extension<pandas.period"),
         (pandas.DataFrame([range(20_000)]), "20,000 columns"),
         (10**5_000, "hexadecimal"),
@@ -362,6 +363,13 @@ def frames() -> dict[str, Any]:
         "arrow": pyarrow.table({"a": [1], "s": ["x"]}),
         "a batch": pyarrow.record_batch({"a": [1, None]}),
     }
+
+
+def test_an_array_mapped_from_a_file_arrives_as_an_array(tmp_path: Path) -> None:
+    mapped = numpy.memmap(tmp_path / "array", dtype="f8", mode="w+", shape=(2, 3))
+    found = pulled(tmp_path / "value", export(mapped, str(tmp_path / "value")))
+    assert type(found) is numpy.ndarray
+    assert found.shape == (2, 3)
 
 
 @pytest.mark.parametrize("name", frames())
