@@ -208,7 +208,7 @@ class RLMMagic(Options):
             kernel=self._option(args, "kernel") or None,
             tools=self._tools(args.tools or []),
             session=args.session,
-            keep=self.keep if has_audience(self.shell) else 0.0,
+            keep_variables=self.keep_variables if has_audience(self.shell) else 0.0,
             out=args.out,
             cache=self._option(args, "cache"),
             cassette=args.cassette,

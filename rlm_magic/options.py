@@ -79,9 +79,9 @@ class Options(Magics):
     step = Bool(False, help="wait for you before each cell of the model's code").tag(config=True)
     bg = Bool(False, help="end the cell at once and give a handle; the run goes on").tag(config=True)
     view = Enum(VIEWS, "auto", help="what a run shows: live, or its record alone").tag(config=True)
-    keep = Float(300.0, min=0.0, help="seconds that the variables of the last run stay for %rlm vars and pull").tag(
-        config=True
-    )
+    keep_variables = Float(
+        300.0, min=0.0, help="seconds that the variables of the last run stay for %rlm vars and pull"
+    ).tag(config=True)
     runs_dir = Unicode("", help="where records of runs go; empty: Jupyter's data directory").tag(config=True)
 
 

@@ -71,17 +71,20 @@ _ending: asyncio.TimerHandle | None = None
 class Lease:
     """What one run has of its root's subkernel beyond the run itself; nothing where there is no ``session``.
 
+    Args:
+        seconds: that a session without a name is kept once its run has ended.
+
     Attributes:
         task: what is asked, with what the session adds.
         notice: what the user should know, one line; empty if nothing.
     """
 
-    def __init__(self, task: Task, run: str, session: Session | None = None, keep: float = 0.0) -> None:
+    def __init__(self, task: Task, run: str, session: Session | None = None, seconds: float = 0.0) -> None:
         self.task = task
         self.notice = ""
         self._run = run
         self._session = session
-        self._keep = keep
+        self._seconds = seconds
         if session is not None and session.runs:
             self.task = replace(task, variables=task.variables or session.bound, earlier=_earlier(session, task))
             if not session.alive:
@@ -113,7 +116,7 @@ class Lease:
             self._note(session, answer)
             session.holder = ""
         if not session.name:
-            await _keep(session, self._keep)
+            await _keep(session, self._seconds)
 
     def _note(self, session: Session, answer: Answer) -> None:
         session.runs.append(self._run)
@@ -131,8 +134,8 @@ def lease(settings: Settings, run: str, subkernels: Subkernels, task: Task, *, r
     """
     name = settings.session
     if name is None:
-        kept = _new("", settings, subkernels) if settings.keep else None
-        return Lease(task, run, kept, settings.keep)
+        kept = _new("", settings, subkernels) if settings.keep_variables else None
+        return Lease(task, run, kept, settings.keep_variables)
     with _guard:
         session = _sessions.get(name)
         if session is None:

@@ -34,16 +34,19 @@ CACHES = ("off", "on", "replay")
 class Settings:
     """Everything but the question and its variables.
 
-    ``model`` and ``sub_model`` are litellm names or objects with the `Model` port; None: the environment's RLM_MODEL
-    and RLM_SUB_MODEL, then the offline policy where no provider key is set. ``model_options`` go to litellm as they
-    are, but for ``max_tokens``, which every reply may then have. ``api_base`` and the key are for the root model's
-    provider: a sub-model of another one has that one's own. ``kernel`` names a kernelspec; None: this Python.
-    ``tools`` are functions that the model's code may call, by name.
-    ``session`` keeps its variables for the next question, ``keep`` for so many seconds for a look at them. ``out`` is
-    the variable that gets the answer, for the record.
-    ``cache`` and ``cassette`` say where replies are kept. ``model_notes``: advice for models, by a pattern of their
-    names. ``limit_names``: what the user calls a limit, if not by its field. ``runs_dir``: where the records go; None:
-    Jupyter's data directory.
+    Attributes:
+        model, sub_model: litellm names or objects with the `Model` port; None: the environment's RLM_MODEL and
+            RLM_SUB_MODEL, then the offline policy where no provider key is set.
+        api_base, api_key, api_key_env: for the root model's provider; a sub-model of another one has that one's own.
+        model_options: go to litellm as they are, but for ``max_tokens``, which every reply may then have.
+        kernel: a kernelspec; None: this Python.
+        tools: functions that the model's code may call, by name.
+        session: keeps its variables for the next question; without one they are kept for ``keep_variables`` seconds.
+        out: the variable that gets the answer, for the record.
+        cache, cassette: where replies are kept.
+        model_notes: advice for models, by a pattern of their names.
+        limit_names: what the user calls a limit, if not by its field.
+        runs_dir: where the records go; None: Jupyter's data directory.
 
     Raises:
         InputError: an unknown sandbox or cache, or a ``max_tokens`` that is too small for an answer.
@@ -60,7 +63,7 @@ class Settings:
     kernel: str | None = None
     tools: Mapping[str, Callable[..., Any]] = field(default_factory=dict[str, Callable[..., Any]])
     session: str | None = None
-    keep: float = 0.0
+    keep_variables: float = 0.0
     out: str | None = None
     cache: str = "off"
     cassette: str | None = None

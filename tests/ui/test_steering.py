@@ -174,7 +174,7 @@ def test_each_way_to_stop_ends_a_blocking_cell(page: Any, lab: Any, way: str, ph
     with OpenAIServer(route({"root": model})) as server:
         ask = f"%%rlm text -m openai/root -s openai/sub --api-base {server.url} -o out\nhow many words?"
         left = "import psutil\nprint(len(psutil.Process().children(recursive=True)), 'left')"
-        notebook = Notebook(page, lab, "ways.ipynb", f"{LOAD}\n%config RLMMagic.keep = 0.0", ask, left)
+        notebook = Notebook(page, lab, "ways.ipynb", f"{LOAD}\n%config RLMMagic.keep_variables = 0.0", ask, left)
         notebook.run(0)
         notebook.start(1)
         page.get_by_text(phase).first.wait_for()

@@ -288,14 +288,14 @@ def test_the_last_run_can_be_looked_into_for_a_while(
     say(shell, capsys, f"pull {run[:15]} second")
     assert shell.user_ns["second"] == 2
     assert "no session" in say(shell, capsys, "sessions")
-    shell.run_line_magic("config", "RLMMagic.keep = 0.0")
+    shell.run_line_magic("config", "RLMMagic.keep_variables = 0.0")
     ask("third = 3; FINAL(1)", session="")
     assert say(shell, capsys, "vars") == "second  int  2"
 
 
 def test_what_is_kept_ends_by_itself(shell: InteractiveShell, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    shell.run_line_magic("config", "RLMMagic.keep = 0.2")
+    shell.run_line_magic("config", "RLMMagic.keep_variables = 0.2")
     ask("first = 1; FINAL(1)", session="")
     while sessions.kept():
         engine().submit(asyncio.sleep(0.05)).result()
