@@ -10,6 +10,7 @@ from ..engine.errors import BindingError, InputError
 from ..engine.types import Source, ValueFile, Variable
 from ..guest.card import card
 from ..guest.search import searchable
+from ..guest.show import printable
 from .libraries import materialized
 from .store import ValueStore
 
@@ -50,7 +51,8 @@ def _existing(name: str, path: Path) -> UserPath:
     try:
         resolved = path.resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(f"{name}: there is no file or directory {path}; bind a path that exists") from error
+        shown = printable(str(path))
+        raise InputError(f"{name}: there is no file or directory {shown}; bind a path that exists") from error
     if not (resolved.is_file() or resolved.is_dir()):
         raise InputError(f"{name}: {resolved} is neither a file nor a directory; bind one of these")
     return UserPath(name, resolved)

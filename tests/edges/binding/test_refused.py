@@ -113,8 +113,9 @@ def test_a_missing_path_is_refused_at_once(store: ValueStore, tmp_path: Path) ->
 def test_a_link_to_itself_and_a_name_that_cannot_be_are_refused(store: ValueStore, tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     for path in (tmp_path / "loop", Path("a\0b")):
-        with pytest.raises(InputError, match="there is no file or directory"):
+        with pytest.raises(InputError, match="there is no file or directory") as caught:
             bind("docs", path, store=store)
+        assert str(caught.value).isprintable()
 
 
 def test_a_socket_is_refused(store: ValueStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
