@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -22,25 +21,9 @@ from rlm_magic.engine.errors import InputError
 from rlm_magic.magic import RunEnded
 from rlm_magic.result import Result
 from tests.edges.conftest import PROVIDER_KEYS
-from tests.server import OpenAIServer, Reply, Request, error, route
+from tests.server import OpenAIServer, Reply, Request, code, error
 
 SUBMIT = "FINAL({})"
-
-
-def code(text: str) -> str:
-    return f"```repl\n{text}\n```"
-
-
-@pytest.fixture
-def server() -> Iterator[OpenAIServer]:
-    """The root model runs the question itself as code; the sub-model answers in capitals."""
-
-    def root(request: Request) -> str:
-        question = request["messages"][1]["content"]
-        return code(question[question.index("<<") + 2 : question.index(">>")])
-
-    with OpenAIServer(route({"root": root, "sub": lambda request: request.prompt.upper()})) as running:
-        yield running
 
 
 def ask(shell: InteractiveShell, server: OpenAIServer, line: str, program: str, end: str = "") -> Result | None:

@@ -47,9 +47,10 @@ def test_a_value_says_how_much_there_is_to_search(store: ValueStore) -> None:
 
 
 def test_an_index_takes_no_memory_and_leaves_no_file_and_its_making_can_be_interrupted(
-    tier: Tier, store: ValueStore
+    tier: Tier, store: ValueStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The text has 36 MB; a session may take 64 MiB, and Python objects of its words would take several times that."""
+    monkeypatch.setattr("rlm_magic.subkernel.sandbox.GRACE", 60.0)
     with opened([bind("log", log(400_000), store=store)], tier=tier, memory=64 * MIB) as session:
         late = session.run("import os\nkept = os.listdir('.')\nsearch('399999')", seconds=0.5)
         assert (late.status, late.lost) == ("timeout", "")

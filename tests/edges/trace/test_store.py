@@ -85,11 +85,11 @@ def test_listing_does_not_read_through_large_records(tmp_path: Path) -> None:
     runs = Runs(tmp_path)
     put(runs, "20261121-090000-aaaa", outcome=None)
     with runs.path("20261121-090000-aaaa").open("r+b") as file:
-        file.seek(50 * 1024**3)  # a sparse file of 50 GiB
+        file.seek(500 * 1024**3)  # a sparse file of 500 GiB
         file.write(b"x\n")
     started = time.perf_counter()
     assert runs.list()[0].query == "Why?"
-    assert time.perf_counter() - started < 5  # reading it takes more on any machine
+    assert time.perf_counter() - started < 30  # reading it takes more on any machine
 
 
 def test_find(tmp_path: Path) -> None:
