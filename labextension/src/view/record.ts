@@ -90,7 +90,7 @@ const CHECKED = /^\{"crc":"([0-9a-f]{8})",/;
 /** Whether a line is as it was written; lines without a checksum pass. */
 function isIntact(line: string): boolean {
   const crc = CHECKED.exec(line);
-  return crc === null || crc32(`{${line.slice(crc[0].length)}`) === crc[1];
+  return crc === null || crc32(line, crc[0].length, "{") === crc[1];
 }
 
 const runOf = (events: RunEvent[]): string => String(events[0]?.run ?? "");
