@@ -22,6 +22,7 @@ from .ending import to_the_end
 from .environment import environment
 from .manager import manager
 from .provisioner import SubkernelProvisioner
+from .relay import MOST, Relay
 from .rpc import refuse
 from .tiers import Room, Tier
 from .watch import Memory, overrun
@@ -32,6 +33,7 @@ LAST_WORDS_SECONDS = 0.3
 LOG_TAIL = 500
 # What a shell, and bubblewrap, add to the number of the signal that killed a program.
 SIGNALLED = 128
+FLOODED = f"more than {MOST:,} bytes came on Jupyter's channel"
 ANSWERS = ("hello", "ready", "bound", "asked", "listed", "pulled")
 
 
@@ -88,7 +90,7 @@ class Kernel:
                 await self._greet({**options, "outbox": str(self.place.outbox)})
         except (Dead, TimeoutError) as error:
             raise SandboxError(f"the subkernel did not start: {self._last_words() or error or 'no answer'}") from None
-        self._client = self._connected()
+        self._client = await self._connected()
         self._exits.callback(self._client.stop_channels)
         self._started = True
 
@@ -106,9 +108,13 @@ class Kernel:
         await self.tell({"type": "setup", **setup})
         await self._answer(ready)
 
-    def _connected(self) -> AsyncKernelClient:
+    async def _connected(self) -> AsyncKernelClient:
         # only now: a socket that connects before the kernel has bound sleeps 100 ms before it tries again
-        client = self._manager.client()
+        port = self._manager.shell_port
+        self._relay = Relay(f"{self.place.sockets}-{port}", lambda: self.end(FLOODED))
+        await self._relay.open(f"{self.place.relayed}-{port}")
+        self._exits.push_async_callback(self._relay.close)
+        client = self._manager.client(ip=str(self.place.relayed))
         client.start_channels(shell=True, iopub=False, stdin=False, hb=False, control=False)
         return client
 
@@ -158,6 +164,7 @@ class Kernel:
 
     def execute(self, code: str) -> str:
         """Send a cell; returns what its reply will refer to."""
+        self._relay.begin()
         return self._client.execute(code, store_history=False, allow_stdin=False, stop_on_error=False)
 
     async def replied(self, message: str) -> None:
@@ -175,7 +182,7 @@ class Kernel:
         the event that tells of the reply (seen on a busy machine, one interrupt in ten).
         """
         self._provisioner.interrupt()
-        with self._manager.connect_shell() as waker:
+        with self._manager.connect_shell() as waker:  # closed before anything could come back
             self._manager.session.send(waker, "kernel_info_request", {})
 
     def watch(self, memory: int, mapped: int = 0) -> None:

@@ -6,6 +6,7 @@ A session may have left so many files that their removal takes a minute: nobody 
     1/                                  one for each subkernel
         c.json                          connection file
         s/k-1 ... s/k-5                 the kernel's sockets
+        r-1                             the first of them as the notebook sees it, see `relay`
         log                             what it wrote while starting
         work/                           its home and working directory
         in/  out/                       values bound; contexts for sub-RLMs
@@ -49,6 +50,11 @@ class Place:
     def sockets(self) -> Path:
         """What the names of the sockets start with."""
         return self.directory / "s" / "k"
+
+    @property
+    def relayed(self) -> Path:
+        """What the names of the sockets start with that the notebook connects to."""
+        return self.directory / "r"
 
     @property
     def log(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import time
@@ -54,6 +55,11 @@ ENDLESS = {
         "SystemExit",
     ),
 }
+REPLY = (
+    "k = get_ipython().kernel\n"
+    "to = k._parent_ident['shell']\n"
+    "def reply(parts): k.shell_stream.socket.send_multipart([*to, *parts])"
+)
 FLOODS = {
     "a long line": ("print('x' * 300_000_000)", "ok", r"299,000,\d{3} characters left out"),
     "a long last value": ("'x' * 300_000_000", "ok", r"characters left out"),
@@ -69,6 +75,12 @@ FLOODS = {
         "ok",
         "",
     ),
+    "a reply of many parts": (
+        f"{REPLY}\nreply([b'x' * 15_000_000] * 40)\nwhile True: pass",
+        "died",
+        "Jupyter's channel",
+    ),
+    "many replies": (f"{REPLY}\nwhile True: reply([b'x' * 100_000])", "died", "broke the protocol"),
 }
 DEATHS = {
     "exit": ("import os; os._exit(3)", "died", "status 3"),
@@ -116,6 +128,22 @@ def test_a_flood_stays_below(session: Session, code: str, status: str, said: str
         result = session.run(code)
     assert result.status == status
     assert re.search(said, words(result)[:3_000_000])
+    assert session.run("print(42)").output == "42\n"
+
+
+def test_a_flood_between_two_cells_stays_below(session: Session) -> None:
+    code = (
+        f"{REPLY}\nimport threading, time\n"
+        "def flood():\n"
+        "    time.sleep(0.3)\n"
+        "    while True: reply([b'x' * 15_000_000])\n"
+        "threading.Thread(target=flood, daemon=True).start()"
+    )
+    with peak_below(64 * MIB):
+        assert session.run(code).status == "ok"
+        while session.subkernel.alive:
+            session.do(lambda _: asyncio.sleep(0.01))
+    assert "Jupyter's channel" in session.run("1").lost
     assert session.run("print(42)").output == "42\n"
 
 
