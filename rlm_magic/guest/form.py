@@ -167,7 +167,8 @@ def _count_rows(sample: Sample, delimiter: str, header: int) -> Optional[int]:
 
 
 def _is_header(rows: List[List[str]]) -> bool:
-    names = [cell.strip() for cell in rows[0]]
+    cells = [cell.strip() for cell in rows[0]]
+    names = cells if cells[0] else cells[1:]  # pandas gives its index no name
     named = all(0 < len(name) <= 60 and not _NUMBER.match(name) and name[-1] not in ".!?:;" for name in names)
     return named and len(set(names)) == len(names) and rows[0] not in rows[1:]
 

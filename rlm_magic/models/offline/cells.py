@@ -53,9 +53,11 @@ def probe() -> str:
         TEXT.split("\n\nlines")[0]
         + f"""
 
-tabular = hasattr(context, "to_dict") or (isinstance(context, list) and context and isinstance(context[0], dict))
+tabular = hasattr(context, "columns") or (isinstance(context, list) and context and isinstance(context[0], dict))
 known = isinstance(context, (str, bytes, list, tuple)) or (isinstance(context, Path) and context.is_file())
 lines = [line for line in text_of(context).split("\\n") if line.strip()] if known and not tabular else []
+if any("\\0" in line for line in lines[:100]):      # a binary file
+    lines = []
 sample = [line.rstrip("\\r") for line in lines[1 :: max(1, len(lines) // {SAMPLE_LINES})][:{SAMPLE_LINES}]] or lines
 objects, sound = [], 0
 for line in sample:

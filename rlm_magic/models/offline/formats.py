@@ -96,8 +96,9 @@ def _delimited(head: str, sample: Sequence[str]) -> Format | None:
     return None
 
 
-def _are_names(names: Sequence[str]) -> bool:
-    plain = all(re.fullmatch(r"[^\W\d][\w .()/%#-]{0,40}", n.strip()) for n in names)
+def _are_names(header: Sequence[str]) -> bool:
+    names = header if header[0] else header[1:]  # pandas gives its index no name
+    plain = all(re.fullmatch(r"[^\W\d][\w .()/%#-]{0,40}", n.strip().replace("\ufffd", "x")) for n in names)
     return plain and len(set(names)) == len(names)
 
 
@@ -205,7 +206,7 @@ for line in lines:
 
 TABLE_LOADER = """\
 table = csv.reader(io.StringIO(text_of(context), newline=""), delimiter={detail!r})
-names = next(table)
+names = [name or "index" for name in next(table)]
 rows = [row for row in table if row]
 records = [dict(zip(names, row)) for row in rows if len(row) == len(names)]
 unread = [row for row in rows if len(row) != len(names)]
@@ -216,7 +217,12 @@ def plain(value):
     return "" if value is None or value != value else str(value)
 
 
-items = context.to_dict("records") if hasattr(context, "to_dict") else context
+if hasattr(context, "to_dicts"):      # polars
+    items = context.to_dicts()
+elif hasattr(context, "to_pylist"):      # pyarrow
+    items = context.to_pylist()
+else:
+    items = context.to_dict("records") if hasattr(context, "columns") else context
 records = [{str(key): plain(value) for key, value in item.items()} for item in items]
 unread = []
 """

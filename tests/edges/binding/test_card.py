@@ -275,6 +275,7 @@ First: b'abc'\
         ),
         (json.dumps({"rows": [1] * 1_000_000}), 'one JSON object by its start and end; first key "rows"'),
         ("id\tname\n" + "1\ta\n" * 200, "tab-separated table, 2 columns: id, name"),
+        (pd.DataFrame({"id": range(99), "name": "x"}).to_csv(), "CSV, 3 columns: '', id, name"),
         ("1;2;x\n" * 200, "table separated by ';', 3 columns, no header line"),
         (
             "Title\n=====\n\nWords here.\n\nMore\n----\n\nWords there.\n" * 9,

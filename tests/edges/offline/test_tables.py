@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from .helpers import ask
@@ -27,10 +30,20 @@ ASKED = {
 
 
 @pytest.mark.parametrize("question", [q for q in ASKED if "different groups" not in q])
-@pytest.mark.parametrize("value", [CSV, CSV.replace(",", ";"), JSONL, ROWS, CSV.splitlines()],
-                         ids=["csv", "semicolons", "json lines", "list of dicts", "list of lines"])  # fmt: skip
+@pytest.mark.parametrize(
+    "value",
+    [CSV, CSV.replace(",", ";"), JSONL, ROWS, CSV.splitlines(), pd.DataFrame(ROWS).to_csv(),
+     pd.DataFrame(ROWS), pl.DataFrame(ROWS), pa.Table.from_pylist(ROWS)],
+    ids=["csv", "semicolons", "json lines", "list of dicts", "list of lines", "csv of pandas",
+         "pandas", "polars", "pyarrow"],
+)  # fmt: skip
 def test_formats(value: object, question: str) -> None:
     assert ask(question, value).last_line == ASKED[question]
+
+
+def test_a_table_that_is_not_utf_8_is_one_all_the_same() -> None:
+    table = "größe,n\nklein,1\nmittel,2\ngroß,3\n".encode("latin-1")
+    assert ask("How many rows are there?", table).last_line == "3"
 
 
 def test_spellings_taken_as_one_are_told() -> None:
@@ -72,7 +85,11 @@ def test_what_the_columns_do_not_say_is_not_answered(question: str) -> None:
     assert ask(question, CSV).abstained
 
 
-@pytest.mark.parametrize("value", [{"a": "x", "b": "y"}, 17, "", None], ids=["dict", "int", "empty", "None"])
+@pytest.mark.parametrize(
+    "value",
+    [{"a": "x", "b": "y"}, 17, "", None, b"PAR1\0\n1\n"],
+    ids=["dict", "int", "empty", "None", "binary"],
+)
 def test_a_context_that_it_cannot_read(value: object) -> None:
     assert ask("How many lines are there?", value).abstained
 
