@@ -50,7 +50,8 @@ test: .make/dev .make/view .make/system
 
 test-all: .make/dev .make/view .make/system
 	$(JLPM) test
-	$(BIN)/python -m pytest -q $(PARALLEL) $(SLOWEST)
+	$(BIN)/python -m pytest -q $(PARALLEL) --cov=rlm_magic.engine tests/engine
+	$(BIN)/python -m pytest -q $(PARALLEL) $(SLOWEST) --ignore=tests/engine
 
 bench: .make/dev
 	@$(BIN)/python -m benchmarks.calls
