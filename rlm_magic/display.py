@@ -242,5 +242,5 @@ def _missing() -> str:
     if find_spec("anywidget") is None:
         return "anywidget is not installed: pip install 'rlm_magic[lab]'"
     if not Path(__file__).with_name("static").joinpath("view.js").exists():
-        return "this installation is without the built view: install a released wheel"
+        return "this installation is without the built view: make lab, in the clone, builds it"
     return ""

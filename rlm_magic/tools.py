@@ -112,7 +112,7 @@ def check(functions: Mapping[str, Function], variables: Mapping[str, object]) ->
         raise InputError(f"{len(functions)} tools are more than a model keeps in mind: give at most {MOST}")
     for name, function in functions.items():
         if name in RESERVED:
-            raise InputError(f"the model's code has a {name} of its own: give the tool another name")
+            raise InputError(f"the model's code has its own {name}: give the tool another name")
         if name in variables:
             raise InputError(f"{name} is a variable of the question already: give the tool another name")
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):

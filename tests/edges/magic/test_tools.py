@@ -307,7 +307,7 @@ def test_in_the_background_of_a_terminal(shell: InteractiveShell, server: OpenAI
     [
         ("--tool lookp", "--tool lookp: there is no function 'lookp' in this notebook: did you mean lookup?"),
         ("--tool text", "--tool text: there is no function 'text' in this notebook: define it with def first"),
-        ("text --tool FINAL", "the model's code has a FINAL of its own: give the tool another name"),
+        ("text --tool FINAL", "the model's code has its own FINAL: give the tool another name"),
         ("lookup --tool lookup", "lookup is a variable of the question already: give the tool another name"),
         ("--tool later", "the tool later is a coroutine function: give a plain one"),
     ],
