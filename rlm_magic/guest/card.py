@@ -13,7 +13,7 @@ from typing import Any, Counter, List, Tuple
 from .card_path import bytes_card, path_card
 from .card_table import table_card, table_line
 from .card_text import text_card
-from .show import attributes, cut, entries, fields, is_a, listed, printable, scalar, show, type_name
+from .show import LONG, attributes, batches, cut, entries, fields, is_a, listed, printable, scalar, show, type_name
 
 LIMIT = 1000
 # Items of a container that are looked at, and how much of one is shown.
@@ -130,9 +130,10 @@ def _texts(texts: List[Any], items: List[Any], length: int) -> List[str]:
     total = f"{sum(sizes):,}" if whole else f"about {sum(sizes) * length // len(items):,}"
     share = 1 - len({str.__hash__(text) for text in texts}) / len(texts)
     repeats = f"{share:.0%} repeat another" if share else "none repeats another"
+    split = batches(length * len(texts) // len(items), sum(sizes) / len(texts)) if max(sizes) > LONG else ""
     return [
         f"Texts: {total} characters in all; shortest {min(sizes):,}, longest {max(sizes):,}; "
-        f"{repeats}{_in_sample(items, length)}"
+        f"{repeats}{_in_sample(items, length)}{split}"
     ]
 
 

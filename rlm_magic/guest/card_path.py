@@ -11,7 +11,7 @@ from typing import Any, Counter, Dict, Iterator, List, Tuple
 
 from .card_sqlite import sqlite_lines
 from .card_text import text_form
-from .show import listed, show, type_name
+from .show import CHUNK, listed, show, type_name
 
 # Files that are looked at, and seconds for it.
 _ENTRIES = 10_000
@@ -101,8 +101,9 @@ def _file(path: pathlib.Path, size: int) -> List[str]:
     codec = _codec(head)
     first = head.decode(codec, "replace").lstrip("\ufeff").partition("\n")[0] if codec else ""
     start = [f"First line: {show(first, _ITEM)}"] if codec else []
+    chunks = [f"Suggested chunks: {-(-size // CHUNK):,} of {CHUNK:,} bytes"] if codec and size > CHUNK else []
     inner = sqlite_lines(path) if content == _SQLITE else []
-    return [f"file {show(str(path), 200)}, {size:,} bytes, {content}", *start, *inner]
+    return [f"file {show(str(path), 200)}, {size:,} bytes, {content}", *start, *chunks, *inner]
 
 
 def _folder(path: pathlib.Path) -> List[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Counter, List, Optional
 
 from .card_column import Column, mean_length, summary
-from .show import listed, show
+from .show import batches, listed, show
 from .tables import Table, as_table
 
 # Characters of a card that the lines of a table may take, and those of its columns among them.
@@ -22,8 +22,6 @@ _WIDE = 10
 _CELLS = 50_000
 _BYTES = 1 << 24
 _WINDOWS = 16
-# Characters of one sub-call, as in the card of a text.
-_CHUNK = 50_000
 
 
 def table_card(value: Any) -> Optional[List[str]]:
@@ -94,13 +92,10 @@ def _chunks(table: Table, columns: List[Column]) -> List[str]:
     """How many rows go into one sub-call, where one column holds long texts."""
     longest = max(columns, key=mean_length, default=None)
     length = mean_length(longest) if longest else 0
-    if not longest or not length or length * table.rows <= _CHUNK:
+    suggested = batches(table.rows, length)
+    if not longest or not suggested:
         return []
-    batch = max(1, int(_CHUNK / length))
-    return [
-        f"Texts{' of ' + longest.name if table.named else ''}: about {int(length):,} characters each; "
-        f"suggested batches: {-(-table.rows // batch):,} of {batch:,}"
-    ]
+    return [f"Texts{' of ' + longest.name if table.named else ''}: about {int(length):,} characters each{suggested}"]
 
 
 def _rows(table: Table, columns: List[Column], room: int) -> List[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, List, NamedTuple
 
 from .form import Form, Sample, form
-from .show import show
+from .show import CHUNK, show
 
 # A text up to this length is read whole; a longer one in this many windows, evenly spaced.
 WHOLE = 1 << 20
@@ -17,8 +17,6 @@ _HEAD = 1 << 16
 _COUNTED = 1 << 26
 _SHORT = 300
 _RECORD = 150
-# Characters that a sub-model reads with care; a whole window of them it skims.
-_CHUNK = 50_000
 
 
 class _Lines(NamedTuple):
@@ -115,8 +113,8 @@ def _ends(sample: Sample, found: Form) -> List[str]:
 
 
 def _chunks(text: str, lines: _Lines) -> List[str]:
-    if len(text) <= _CHUNK:
+    if len(text) <= CHUNK:
         return []
-    chunks = -(-len(text) // _CHUNK)
+    chunks = -(-len(text) // CHUNK)
     each = f", about {_rounded(lines.number // chunks):,} lines each" if lines.number > 2 * chunks else ""
-    return [f"Suggested chunks: {chunks:,} of {_CHUNK:,} characters{each}"]
+    return [f"Suggested chunks: {chunks:,} of {CHUNK:,} characters{each}"]

@@ -28,6 +28,8 @@ _MAX_BITS = 256
 _KEYS = 200
 # A text from this length on is worth a word.
 LONG = 200
+# Characters that a sub-model reads with care; a whole window of them it skims.
+CHUNK = 50_000
 # Libraries whose arrays and tables may be asked for their shape.
 _SHAPED = ("numpy", "pandas", "polars", "pyarrow")
 # Scalars of pandas, whose own texts are brief, and its nulls.
@@ -131,6 +133,14 @@ def listed(parts: List[str], limit: int = 300, total: int = 0) -> str:
     others = max(total, len(parts)) - fitting
     more = [f"… {others:,} more"] if others > 0 else []
     return ", ".join(parts[:fitting] + more)
+
+
+def batches(count: int, length: float) -> str:
+    """How to split so many texts of a mean length among sub-calls; empty where one takes them all."""
+    if count * length <= CHUNK:
+        return ""
+    size = max(1, int(CHUNK / length))
+    return f"; suggested batches: {-(-count // size):,} of {size:,}"
 
 
 def scalar(value: Any, limit: int) -> str:

@@ -107,7 +107,7 @@ Ends: '   def run(self, x):\\n        return x + 1\\n"""Doc."""\\nimport os\\n\\
 def test_list() -> None:
     assert card("docs", [f"document {i}: " + "word " * i for i in range(300)]) == snapshot("""\
 docs: list, 300 items: all str
-Texts: 228,340 characters in all; shortest 12, longest 1,509; none repeats another
+Texts: 228,340 characters in all; shortest 12, longest 1,509; none repeats another; suggested batches: 5 of 65
 First item: 'document 0: '
 Last item: 'document 299: word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word…\
 """)
@@ -120,6 +120,11 @@ Keys of the items: id int, body str up to 399 characters, tags list
 First item: {'id': 0, 'body': '', 'tags': ['a']}
 Last item: {'id': 399, 'body': 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…, 'tags': ['a']}\
 """)
+
+
+def test_a_large_text_on_disk_says_how_to_read_it_in_parts(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("some words\n" * 20_000)
+    assert card("v", tmp_path / "a.txt").endswith("First line: 'some words'\nSuggested chunks: 5 of 50,000 bytes")
 
 
 def test_a_set_is_described_alike_in_every_process() -> None:
@@ -150,7 +155,7 @@ config: dict, 4 keys: 1 str, 1 list, 1 dict, 1 NoneType
 def test_large_dict() -> None:
     assert card("pages", {f"page{i}": "text " * i for i in range(5000)}) == snapshot("""\
 pages: dict, 5,000 keys: all str (in a sample of 2,000)
-Texts: about 24,987,500 characters in all; shortest 0, longest 9,995; none repeats another (in a sample of 2,000)
+Texts: about 24,987,500 characters in all; shortest 0, longest 9,995; none repeats another (in a sample of 2,000); suggested batches: 500 of 10
 First keys: 'page0', 'page1', 'page2', 'page3', 'page4', 'page5', 'page6', 'page7'
 First value: ''\
 """)
