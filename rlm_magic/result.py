@@ -19,7 +19,7 @@ from .engine.tree import Node, Tree
 from .engine.types import Answer, Json, Message, Outcome, Usage
 from .models import conceal
 from .trace import is_live, read_events
-from .view import document, page
+from .view import clean, document, page
 
 INTERRUPTED = "interrupted: its process ended before the run did"
 UNDER_WAY = "the run is still under way"
@@ -139,7 +139,7 @@ class Result:
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What a notebook shows of it: the answer in full, as far as a page can hold it."""
-        text = str(self)
+        text = clean(str(self))
         shown = text if len(text) <= PAGE else f"{text[:PAGE]}\n… {len(text) - PAGE:,} more characters"
         printer.text(shown or repr(self))
 

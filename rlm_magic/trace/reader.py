@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,10 +36,24 @@ def read_events(path: str | os.PathLike[str]) -> Reading:
         InputError: the file cannot be opened, is no record, or was written by a newer version.
     """
     try:
-        with open(path, "rb") as file:
+        with open_record(path) as file:
             return _read(Path(path), file)
     except OSError as error:
         raise InputError(f"the record {path} cannot be opened: {error.strerror or type(error).__name__}") from None
+
+
+def open_record(path: str | os.PathLike[str]) -> IO[bytes]:
+    """A record's file. What is no plain file is refused: opening or reading it may take for ever.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "Is a directory" if stat.S_ISDIR(mode) else "Not a plain file")
+    return open(descriptor, "rb")
 
 
 def _read(path: Path, file: IO[bytes]) -> Reading:

@@ -16,7 +16,8 @@ from typing import Any
 from jupyter_core.paths import jupyter_data_dir
 
 from ..engine.errors import InputError
-from .reader import parse_line
+from ..guest.show import printable
+from .reader import open_record, parse_line
 
 SUFFIX = ".rlm.jsonl"
 TIMESTAMP = "%Y%m%d-%H%M%S"
@@ -49,7 +50,7 @@ class RecordedRun:
 
     def __str__(self) -> str:
         cost = "—" if self.cost is None else f"${self.cost:.2f}"
-        query = " ".join(self.query.split())
+        query = printable(" ".join(self.query.split()))
         query = query if len(query) <= SHOWN_QUERY else f"{query[: SHOWN_QUERY - 1]}…"
         return f"{self.id}  {self.status:<11}  {cost:>7}  {query}"
 
@@ -166,7 +167,7 @@ def _recorded(path: Path) -> RecordedRun:
 def _ends(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The first and the last event; empty where there is none to read."""
     try:
-        with open(path, "rb") as file:
+        with open_record(path) as file:
             first = parse_line(file.readline(HEAD))
             file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
             last = parse_line(file.readlines()[-1:][0]) if first else None
@@ -184,7 +185,7 @@ def _status(path: Path, last: dict[str, Any]) -> str:
 def is_live(path: str | os.PathLike[str]) -> bool:
     """Whether the process that writes this record is there: it holds the file's lock."""
     try:
-        with open(path, "rb") as file:
+        with open_record(path) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -204,7 +205,7 @@ def _when(path: Path) -> datetime:
 def _cost(path: Path) -> float | None:
     total = 0.0
     try:
-        with open(path, "rb") as file:
+        with open_record(path) as file:
             for line in file:
                 if b'"usage":{' in line and b'"type":"body"' not in line[:160]:
                     cost = _priced(parse_line(line) or {})

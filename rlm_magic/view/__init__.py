@@ -6,10 +6,11 @@ from .markdown import document
 from .record import page, record
 from .sheet import sheet
 from .text import status_line
-from .words import count, dollars, duration, one_line
+from .words import clean, count, dollars, duration, one_line
 
 __all__ = [
     "Feed",
+    "clean",
     "count",
     "document",
     "dollars",

@@ -140,10 +140,10 @@ def test_a_flood_between_two_cells_stays_below(session: Session) -> None:
         "threading.Thread(target=flood, daemon=True).start()"
     )
     with peak_below(64 * MIB):
-        assert session.run(code).status == "ok"
-        while session.subkernel.alive:
+        result = session.run(code)
+        while result.status == "ok" and session.subkernel.alive:
             session.do(lambda _: asyncio.sleep(0.01))
-    assert "Jupyter's channel" in session.run("1").lost
+    assert "Jupyter's channel" in (result.lost or session.run("1").lost)
     assert session.run("print(42)").output == "42\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -133,6 +134,12 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_a_directory_is_not_a_record(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be opened: Is a directory"):
         read_events(tmp_path)
+
+
+def test_a_pipe_is_not_a_record(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="cannot be opened: Not a plain file"):
+        read_events(tmp_path / "pipe")
 
 
 def test_deep_json_with_a_right_checksum(file: Path) -> None:

@@ -63,6 +63,7 @@ def test_nodes_give_fields_and_texts(saved: Path) -> None:
         ("a\nlong " * 20, "a\nlong " * 20),
         ({"n": 1}, '{"n": 1}'),
         ("x" * 20_005, "x" * 20_000 + "\n… 5 more characters"),
+        ("\x1b]52;c;ZXZpbA==\x07a\x1b[2J\x9b31mb\u202e", "ab"),
         (None, "<Result answered: ''>"),
     ],
 )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from rlm_magic.engine.errors import InputError
 from rlm_magic.engine.events import Event
-from rlm_magic.trace import FileJournal, Runs
+from rlm_magic.trace import FileJournal, RecordedRun, Runs
 from rlm_magic.trace.journal import line_of
 
 
@@ -79,6 +81,21 @@ def test_a_damaged_record_is_listed_without_a_crash(content: bytes, tmp_path: Pa
     broken = runs.list()[0]
     assert (broken.id, broken.query, broken.status) == ("broken", "", "interrupted")
     assert "broken" in str(broken)
+
+
+def test_what_is_no_plain_file_is_listed_and_not_waited_for(tmp_path: Path) -> None:
+    runs = Runs(tmp_path)
+    os.mkfifo(runs.path("pipe"))
+    runs.path("endless").symlink_to("/dev/zero")
+    runs.path("folder").mkdir()
+    assert [(run.id, run.query, run.status, run.cost) for run in runs.list()] == [
+        (name, "", "interrupted", None) for name in ("pipe", "folder", "endless")
+    ]
+
+
+def test_a_question_cannot_write_to_the_terminal(tmp_path: Path) -> None:
+    run = RecordedRun("id", tmp_path, "\x1b]0;title\x07a\tquestion\u202e", "answered", datetime.now())
+    assert str(run).endswith(r"\x1b]0;title\x07a question\u202e")
 
 
 def test_listing_does_not_read_through_large_records(tmp_path: Path) -> None:
