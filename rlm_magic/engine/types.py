@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal, Protocol, TypeAlias
 
-from .errors import InputError
+from .limits import check
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -49,25 +48,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         for spec in fields(self):
-            _check_limit(spec.name, getattr(self, spec.name), spec.default)
-
-
-_OPTIONAL_LIMITS = {"tokens": 500_000, "cost": 0.5}  # with an example of each
-_REAL_LIMITS = {"cost", "seconds", "cell_seconds"}
-_LEAST_LIMITS = {"memory": 64 * 1024**2}
-
-
-def _check_limit(name: str, value: object, default: object) -> None:
-    if value is None and name in _OPTIONAL_LIMITS:
-        return
-    real = name in _REAL_LIMITS
-    kinds = (int, float) if real else (int,)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
-        kind, example = "number" if real else "whole number", _OPTIONAL_LIMITS.get(name, default)
-        raise InputError(f"{name}={value!r} is not a {kind}: give one such as {example}")
-    least = _LEAST_LIMITS.get(name, 0 if real else 1)
-    if value < least or (real and value == 0):
-        raise InputError(f"{name}={value!r} is too small: give {'more than 0' if real else f'at least {least}'}")
+            check(spec.name, getattr(self, spec.name), spec.default)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +20,7 @@ from .channel import Channel
 from .ending import to_the_end
 from .environment import environment
 from .manager import manager
-from .provisioner import SubkernelProvisioner
+from .provisioner import SubkernelProvisioner, end_of
 from .relay import MOST, Relay
 from .rpc import refuse
 from .tiers import Room, Tier
@@ -31,8 +30,6 @@ START_SECONDS = 60.0
 DEATH_SECONDS = 5.0
 LAST_WORDS_SECONDS = 0.3
 LOG_TAIL = 500
-# What a shell, and bubblewrap, add to the number of the signal that killed a program.
-SIGNALLED = 128
 FLOODED = f"more than {MOST:,} bytes came on Jupyter's channel"
 ANSWERS = ("hello", "ready", "bound", "asked", "listed", "pulled")
 
@@ -221,11 +218,7 @@ class Kernel:
             return f"{self._overrun} and was killed"
         if not self._started:
             return "did not start"
-        status = self.died.result() if self.died.done() else 0
-        number = -status if status < 0 else status - SIGNALLED
-        if number in set(signal.Signals):
-            return f"was killed by {signal.Signals(number).name}"
-        return f"exited with status {status}"
+        return end_of(self.died.result() if self.died.done() else 0)
 
     async def send(self, frame: Frame) -> None:
         """Send a frame to the guest; as `Channel.send`."""

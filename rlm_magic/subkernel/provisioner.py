@@ -21,6 +21,9 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from ..guest.names import CHANNEL_VARIABLE, PLAN_VARIABLE
 from .tiers import Room, Tier
 
+# What a shell, and bubblewrap, add to the number of the signal that killed a program.
+SIGNALLED = 128
+
 
 class SubkernelProvisioner(LocalProvisioner):
     """Launches one ipykernel in its ``room``, confined by a ``tier``, and ends it with everything that it started.
@@ -107,6 +110,14 @@ class SubkernelProvisioner(LocalProvisioner):
                 kernel, self._kernel_fd = self._kernel_fd, -1
                 await _readable(kernel)
         return await super().wait()
+
+
+def end_of(status: int) -> str:
+    """How a process with this exit status ended, in words."""
+    number = -status if status < 0 else status - SIGNALLED
+    if number in set(signal.Signals):
+        return f"was killed by {signal.Signals(number).name}"
+    return f"exited with status {status}"
 
 
 def _innermost(pid: int) -> int:
