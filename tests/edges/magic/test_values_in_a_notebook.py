@@ -115,15 +115,19 @@ LOG = [
 
 
 @pytest.mark.timeout(300)
-def test_the_offline_policy_answers_about_a_text_a_list_and_a_file(
+def test_the_offline_policy_answers_about_texts_a_file_and_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "access.log").write_text("\n".join(LOG), encoding="utf-8")
     made = "import pathlib\nfile = pathlib.Path('access.log')\ntext = file.read_text()\nlines = text.splitlines()"
-    cells = [made]
-    for name in ("text", "lines", "file"):
+    tables = (
+        "import pandas as pd, polars as pl, pyarrow as pa\nframe = pd.DataFrame({'status': [404] * 30 + [200] * 10})\n"
+        "table = pa.Table.from_pandas(frame)\npolar = pl.from_arrow(table)"
+    )
+    cells = [made, tables]
+    for name in ("text", "lines", "file", "frame", "polar", "table"):
         cells += [
             f"%%rlm {name} -o out\nHow many requests were answered with status 404?",
-            "assert str(out) == '30', out",
+            f"assert str(out) == '30', ({name!r}, out)",
         ]
     execute(cells, tmp_path, monkeypatch)
