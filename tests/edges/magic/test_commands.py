@@ -43,8 +43,10 @@ def test_stop_refuses_what_begins_two_ids_and_lists_them(shell: InteractiveShell
     message = refusal(shell, "stop 2")
     assert first.run_id in message
     assert second.run_id in message
+    stopped = live[second.run_id]
     shell.run_line_magic("rlm", f"stop {second.run_id}")
     assert second.result().status == "stopped"
+    stopped.future.result()  # a cell is given back before, where cleaning up takes long
     assert list(live) == [first.run_id]
 
 
