@@ -115,12 +115,10 @@ def _halves(both: List[Any]) -> Tuple[List[Any], List[Any]]:
 
 def _table(value: Any, table: Table, column: Optional[str]) -> Texts:
     labels = _labels(value) if table.named else [None]
-    samples = {label: _column(table, number, 0, _SAMPLE) for number, label in enumerate(labels[: len(table.shown)])}
-    label = _chosen(samples, column)
-    number = labels.index(label)
+    number = _chosen(labels, [_column(table, number, 0, _SAMPLE) for number in range(len(table.shown))], column)
 
     def where(row: int) -> Any:
-        return (row, label) if table.named else row
+        return (row, labels[number]) if table.named else row
 
     return Texts(table.rows, partial(_column, table, number), where)
 
@@ -143,20 +141,21 @@ def _records(records: Any, column: Optional[str]) -> Texts:
     def read(key: Any, start: int, stop: int) -> List[Optional[str]]:
         return [item if isinstance(item, str) else None for item in (record.get(key) for record in held[start:stop])]
 
-    keys = dict.fromkeys(key for record in held[:_SAMPLE] for key in record)
-    label = _chosen({key: read(key, 0, _SAMPLE) for key in keys}, column)
+    keys = [*dict.fromkeys(key for record in held[:_SAMPLE] for key in record)]
+    label = keys[_chosen(keys, [read(key, 0, _SAMPLE) for key in keys], column)]
     return Texts(len(held), partial(read, label), lambda number: (number, label))
 
 
-def _chosen(samples: Dict[Any, List[Optional[str]]], column: Optional[str]) -> Any:
-    sizes = {label: sum(map(len, filter(None, sample))) for label, sample in samples.items()}
-    full = [label for label, size in sizes.items() if size]
-    if column is None and full:
-        return max(full, key=sizes.__getitem__)
-    if column in full:
-        return column
+def _chosen(labels: List[Any], samples: List[List[Optional[str]]], column: Optional[str]) -> int:
+    """The number of the column of this name, or of that with the most text; two may have the same name."""
+    sizes = [sum(map(len, filter(None, sample))) for sample in samples]
+    full = {number: labels[number] for number, size in enumerate(sizes) if size}
+    fitting = [number for number, label in full.items() if column is None or label == column]
+    if fitting:
+        return max(fitting, key=sizes.__getitem__)
     asked = "" if column is None else f"column={column!r}: "
-    known = f"the columns with text are {', '.join(map(repr, full[:20]))}" if full else "there is no column with text"
+    names = ", ".join(map(repr, [*full.values()][:20]))
+    known = f"the columns with text are {names}" if full else "there is no column with text"
     raise ValueError(asked + known)
 
 

@@ -165,6 +165,11 @@ def test_without_a_column_the_one_with_the_most_text_is_searched() -> None:
     assert where("card", table, column="kind") == [(0, "kind"), (1, "kind")]
 
 
+def test_of_columns_with_one_name_that_with_text_is_searched() -> None:
+    table = pd.DataFrame([[1, "a tank", 2.5], [2, "a pump", 3.5]], columns=["x", "x", "x"])
+    assert where("pump", table) == where("pump", table, column="x") == [(1, "x")]
+
+
 def test_another_value_is_indexed_anew_and_so_is_a_list_that_was_changed() -> None:
     notes = ["one"]
     value: Any = notes
