@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Mapping
 from typing import Any, cast
@@ -52,7 +53,8 @@ async def pull(kernel: Kernel, name: str) -> object:
         was = f" ({line(answer['was'])})" if "was" in answer else ""
         raise InputError(f"{name}{was} cannot be pulled: {error}") from None
     finally:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the model's code may have put there what it likes
+            path.unlink()
 
 
 async def _missing(kernel: Kernel, name: str) -> str:

@@ -293,6 +293,13 @@ def test_a_subkernel_that_forges_its_answers(tier: Any) -> None:
                 assert kept.pull(name) in ("mine", "")
 
 
+def test_folders_where_values_would_be_handed_over(tier: Any) -> None:
+    with session(tier=tier) as kept:
+        kept.ask("import os\nvalue = 'mine'\nfor n in range(1_000): os.mkdir(f'../out/pull-{n}')")
+        with pytest.raises(InputError, match="cannot be pulled"):
+            kept.pull("value")
+
+
 @pytest.mark.parametrize(
     "value",
     [[1, {"a": None}], "text\udc80", b"\x00\xff", {"k": [1.5, True]}, numpy.arange(6).reshape(2, 3), None],
