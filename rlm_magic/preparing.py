@@ -9,7 +9,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from .binding import ValueStore, bind
+from .binding import ValueStore, bind_all
 from .engine.errors import InputError
 from .engine.types import Task, Variable
 from .models import OFFLINE_POLICY
@@ -49,7 +49,7 @@ def variables_of(named: Mapping[str, object]) -> tuple[Variable, ...]:
             raise InputError(f"{name!r} is not a variable name: bind a name such as docs")
         if name in RESERVED and not (name == "context" and alone):
             raise InputError(f"the model's code has its own {name}: bind your variable under another name")
-    return tuple(bind(name, value, store=values()) for name, value in named.items())
+    return bind_all(named, store=values())
 
 
 def subkernels_of(settings: Settings, named: Mapping[str, object], model: str) -> Subkernels:

@@ -3,6 +3,6 @@
 from .cassette import Cassette
 from .database import BOUND, Database
 from .entry import KeptModel
-from .upkeep import Contents, contents, database_path, trim
+from .upkeep import contents, database_path, trim
 
-__all__ = ["BOUND", "Cassette", "Contents", "Database", "KeptModel", "contents", "database_path", "trim"]
+__all__ = ["BOUND", "Cassette", "Database", "KeptModel", "contents", "database_path", "trim"]

@@ -1,7 +1,7 @@
 """Edge: the record of a run, written while it runs and read back."""
 
 from .journal import FileJournal
-from .reader import Reading, read_events
+from .reader import read_events
 from .store import RecordedRun, Runs, is_live
 
-__all__ = ["FileJournal", "Reading", "RecordedRun", "Runs", "is_live", "read_events"]
+__all__ = ["FileJournal", "RecordedRun", "Runs", "is_live", "read_events"]
