@@ -58,7 +58,10 @@ def _object_card(value: Any) -> List[str]:
 
 def _parts(value: Any) -> "dict[str, Any]":
     """The attributes of an object that is more than a single value."""
-    return {} if is_a(value, type) or scalar(value, 1) else attributes(value)
+    try:
+        return {} if is_a(value, type) or scalar(value, 1) else attributes(value)
+    except Exception:  # one that was never whole
+        return {}
 
 
 def _items_card(value: Any, base: Any) -> List[str]:

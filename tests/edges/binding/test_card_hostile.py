@@ -7,7 +7,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
 import numpy as np
@@ -134,6 +134,11 @@ def test_hostile_values(value: Any, wrap: Any, capsys: pytest.CaptureFixture[str
 
 def test_a_lying_class_is_not_believed() -> None:
     assert ".Mask\nValue: <" in checked(Mask())
+
+
+def test_a_broken_item_costs_itself_only() -> None:
+    broken = object.__new__(PurePosixPath)
+    assert ", 2 items: 1 pathlib.PurePosixPath, 1 int" in checked([broken, 1])
 
 
 def test_a_huge_number_is_described_by_its_size() -> None:
