@@ -126,9 +126,20 @@ def _other(error: Exception, asked: Asked) -> Failure:
     status = _status(error) if _answered(error) else None
     refused = status is not None and status >= 400
     line = f"{status if refused else 'no usable reply'}: {describe(error)}"
-    if status == 404 and asked.listing.served:
-        line = f"{line}; {_choice(asked)}"
+    if status == 404 and (hint := _next_step(asked)):
+        line = f"{line}; {hint}"
     return Failure(asked.error(line, status if refused else None), line)
+
+
+def _next_step(asked: Asked) -> str:
+    """What to do where a server does not know the model, or is not there; empty if that is not known."""
+    route = asked.route
+    if asked.listing.served:
+        return _choice(asked)
+    if route.provider in OLLAMA:
+        return f"`ollama pull {route.model}` gets it"
+    whole = not route.server or route.server.rstrip("/").endswith("/v1")
+    return "" if whole else f"check that {redact(route.server)} is the server's whole address: most end in /v1"
 
 
 def _choice(asked: Asked) -> str:

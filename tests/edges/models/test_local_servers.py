@@ -162,6 +162,20 @@ def test_a_model_that_a_server_has_not_is_answered_with_those_that_it_has(serve,
     assert "\n" not in str(caught.value)
 
 
+def test_an_address_that_is_not_the_whole_one_is_told(serve):
+    with pytest.raises(
+        ModelError, match=r"404: .*; check that http://127.0.0.1:\d+ is the server's whole .* end in /v1$"
+    ):
+        ask(open_model("openai/qwen3-8b", api_base=root(serve("never reached"))))
+
+
+def test_an_ollama_without_any_model_says_how_to_get_this_one(serve):
+    nothing = Reply(status=404, raw='{"error": "model \'qwen3\' not found"}')
+    server = serve(nothing, pages={**ollama(), "/api/tags": {"models": []}})
+    with pytest.raises(ModelError, match=r"not found; `ollama pull qwen3` gets it$"):
+        ask(open_model("ollama_chat/qwen3", api_base=root(server)))
+
+
 @pytest.mark.parametrize(
     "message",
     [
