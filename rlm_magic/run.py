@@ -19,7 +19,6 @@ from .engine.budget import Budget
 from .engine.events import Event
 from .engine.harness import NoReplies
 from .engine.loop import Harness, solve
-from .engine.ports import Model
 from .engine.recorder import Recorder
 from .engine.replay import RecordedGate
 from .engine.tree import Tree
@@ -39,7 +38,6 @@ from .workplace import Workplace
 
 SLICE = 0.05
 STOP_SECONDS = 3.0
-
 live: dict[str, Run] = {}
 
 
@@ -82,8 +80,8 @@ class Run:
         self._task = task_of(query, named, answer_type.words if answer_type else "")
         self._resumed = resumed
         self._cache = Cache(settings)
-        model, sub_model, budget = self._paying()
-        self.model, self._sub_model = model, sub_model
+        self.model, self._sub_model = self._cache.models()
+        self._budget = self._ledger()
         runs = Runs(settings.runs_dir)
         self.id = runs.new_id()
         self.path = runs.path(self.id)
@@ -92,34 +90,40 @@ class Run:
         self._conducting: asyncio.Task[Any] | None = None
         self._stopped_at = float("inf")
         self._cancelled = False
-        self._subkernels = subkernels_of(settings, named, model.name)
+        self._subkernels = subkernels_of(settings, named, self.model.name)
         self.workplace = Workplace(self._cancel)
         try:
             self._lease = lease(settings, self.id, self._subkernels, self._task, resumed=resumed is not None)
-            self._begin(budget, observers)
+            self._begin(observers)
         except BaseException:
             if self.id not in live:
                 release(self.id)
             raise
 
-    def _begin(self, budget: Budget, watching: Sequence[Callable[[Event], None]]) -> None:
+    def _begin(self, watching: Sequence[Callable[[Event], None]]) -> None:
         """Open the record and hand the run to the engine."""
-        settings, resumed, models = self._settings, self._resumed, (self.model, self._sub_model)
         self._task = self._lease.task
         self._journal = FileJournal(self.path, self.id)
         started = time.monotonic()
         self.feed = Feed(self.id, self._carry_out, self.tree.bodies.get, lambda: time.monotonic() - started)
-        known = [resumed.replies] if resumed else []
-        replies = self._cache.replies(resumed.replies if resumed else NoReplies(), budget, models)
-        observers = [self.tree.apply, self.feed, *known, *self._cache.observers, *watching]
-        recorder = Recorder(self._journal, observers, time.monotonic, concealing())
-        harness = Harness(
+        harness = self._harness(watching)
+        engine().before_close(close_connections)
+        self.thread = threading.get_ident()
+        live[self.id] = self
+        self.future = engine().submit(self._conduct(harness))
+
+    def _harness(self, watching: Sequence[Callable[[Event], None]]) -> Harness:
+        settings, models = self._settings, (self.model, self._sub_model)
+        known = self._resumed.replies if self._resumed else None
+        replies = self._cache.replies(known or NoReplies(), self._budget, models)
+        observers = [self.tree.apply, self.feed, *([known] if known else []), *self._cache.observers, *watching]
+        return Harness(
             *models,
             open_sandbox=self._subkernels,
-            recorder=recorder,
-            budget=budget,
+            recorder=Recorder(self._journal, observers, time.monotonic, concealing()),
+            budget=self._budget,
             reply_tokens=settings.reply_tokens,
-            gate=RecordedGate(resumed.replies, self._steering) if resumed else self._steering,
+            gate=RecordedGate(known, self._steering) if known else self._steering,
             replies=replies,
             tools=Toolbox(settings.tools, self.workplace, settings.limits.cell_seconds),
             check=self._check,
@@ -127,20 +131,16 @@ class Run:
             redact=redact,
             limit_names=settings.limit_names,
         )
-        engine().before_close(close_connections)
-        self.thread = threading.get_ident()
-        live[self.id] = self
-        self.future = engine().submit(self._conduct(harness))
 
-    def _paying(self) -> tuple[Model, Model, Budget]:
-        """The root model, the sub-model, and the ledger of what they may use."""
-        model, sub_model = self._cache.models()
+    def _ledger(self) -> Budget:
+        """What the run may use, where it resumes another less what that has used."""
+        models = self.model, self._sub_model
         budget = Budget(self._settings.limits, time.monotonic)
-        budget.check(model, sub_model)
+        budget.check(*models)
         if self._resumed is not None:
-            self._resumed.check(self._task.variables, model, sub_model, self._settings.tools)
-            self._resumed.charge(budget, model, sub_model)
-        return model, sub_model, budget
+            self._resumed.check(self._task.variables, *models, self._settings.tools)
+            self._resumed.charge(budget, *models)
+        return budget
 
     def _header(self) -> dict[str, Any]:
         """What the record says of the run's setting."""
