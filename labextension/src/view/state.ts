@@ -18,6 +18,8 @@ export interface Moment {
 type Expansion = ReadonlyMap<string, boolean>;
 
 export class ViewState {
+  /** For ids: of no other view in the page, also not of one from another build of this module. */
+  readonly name = `rlm-${Math.random().toString(36).slice(2)}`;
   readonly open = signal(false);
   readonly selected = signal<string | null>(null);
   readonly filter = signal<Filter>(NO_FILTER);

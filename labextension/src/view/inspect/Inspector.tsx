@@ -12,7 +12,7 @@ export function Inspector({ view }: { view: ViewState }) {
   if (!node) return null;
   const tabs = tabsOf(node);
   const tab = tabs.find(({ name }) => name === view.tab.value) ?? (tabs[0] as Tab);
-  const panel = `rlm-panel-${node.id}`;
+  const panel = `${view.name}-panel`;
   return (
     <section class="rlm-inspector" aria-label="Inspector">
       <Head view={view} node={node} />

@@ -12,7 +12,7 @@ export function Toolbar({ view }: { view: ViewState }) {
   const filter = view.filter.value;
   const match = view.match.value;
   return (
-    <div class="rlm-toolbar" role="toolbar" aria-label="Filter">
+    <fieldset class="rlm-toolbar" aria-label="Filter">
       <input
         type="search"
         class="rlm-find"
@@ -64,6 +64,6 @@ export function Toolbar({ view }: { view: ViewState }) {
       >
         ?
       </Button>
-    </div>
+    </fieldset>
   );
 }

@@ -27,14 +27,8 @@ interface Props {
 }
 
 const DEEPEST_INDENT = 12; // levels; deeper ones are told by aria-level only
-const numbers = new WeakMap<ViewState, number>();
-let views = 0;
 
-/** Unique in the page, also when a run shows twice. */
-export function rowDomId(view: ViewState, row: Row): string {
-  if (!numbers.has(view)) numbers.set(view, ++views);
-  return `rlm-${numbers.get(view)}-${row.id}`;
-}
+export const rowDomId = (view: ViewState, row: Row): string => `${view.name}-${row.id}`;
 
 export function TreeRow({ view, row, selected, scale }: Props) {
   return row.window ? (
