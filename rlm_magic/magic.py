@@ -82,7 +82,8 @@ class RLMMagic(Options):
     def command(self, line: str) -> Result | Handle | None:
         """Look after runs and sessions: %rlm status, runs, show, stop, resume, export, vars, pull, sessions, help …"""
         try:
-            return commands.run(_words(line), self)
+            with _in_one_line():
+                return commands.run(_words(line), self)
         except (InputError, BindingError) as error:
             raise UsageError(str(error)) from None
 
@@ -240,7 +241,7 @@ class RLMMagic(Options):
 
 @contextmanager
 def _in_one_line() -> Generator[None]:
-    """Ctrl-C while a run is being started ends the cell as it does later; IPython would take seconds to show where."""
+    """Ctrl-C beside a run, too, ends the cell in one line; IPython would take seconds to show where."""
     try:
         yield
     except KeyboardInterrupt:

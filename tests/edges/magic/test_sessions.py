@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -274,6 +275,16 @@ def test_what_cannot_be_done_is_said_in_one_line(shell: InteractiveShell, ask: A
     with pytest.raises(UsageError, match=said) as caught:
         shell.run_line_magic("rlm", line)
     assert "\n" not in str(caught.value)
+
+
+def test_ctrl_c_ends_the_wait_for_a_variable_in_one_line(shell: InteractiveShell, ask: Ask) -> None:
+    code = "class Endless(dict):\n    def items(self):\n        while True: pass\n"
+    ask(f"{code}found = Endless(a=1); n = 5; FINAL(1)")
+    interrupt = threading.Timer(1, lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT))
+    interrupt.start()
+    with pytest.raises(RunEnded, match=r"^stopped by the user"):
+        shell.run_line_magic("rlm", "pull s found")
+    interrupt.join()
 
 
 def test_the_last_run_can_be_looked_into_for_a_while(
