@@ -28,14 +28,19 @@ DATA = f"%load_ext rlm_magic\ntext = {PAYLOAD!r}"
 def hostile(request: Request) -> str:
     turn = sum(message["role"] == "assistant" for message in request["messages"]) + 1
     cells = [
-        "from IPython.display import HTML, SVG, display\n"
-        "display(HTML(context), SVG(data='<svg xmlns=\"http://www.w3.org/2000/svg\">' + context + '</svg>'))\n"
+        "svg = '<svg xmlns=\"http://www.w3.org/2000/svg\">' + context + '</svg>'\n"
+        "for shown in {'text/html': context}, {'image/svg+xml': svg}: display(shown, raw=True)\n"
         "print(context)",
         "print(llm_query(context))\nprint(llm_query_batched([context] * 2))",
         "raise ValueError(context)",
         "FINAL(context)",
     ]
     return PAYLOAD + "\n" + code(f"# {PAYLOAD}\n{cells[turn - 1]}")
+
+
+def stopped(request: Any) -> bool:
+    """Whether the browser kept a request to itself, because of the policy of the frame that asked."""
+    return BEACON in request.url and request.failure == "csp"
 
 
 def look_everywhere(page: Any) -> None:
@@ -52,6 +57,7 @@ def look_everywhere(page: Any) -> None:
 def test_payloads_are_text_live_and_reopened(page: Any, lab: Any) -> None:
     left: list[str] = []
     page.on("request", lambda request: left.append(request.url) if BEACON in request.url else None)
+    page.on("requestfailed", lambda request: left.remove(request.url) if stopped(request) else None)
     page.on("dialog", lambda dialog: pytest.fail(f"a dialog opened: {dialog.message}"))
     with OpenAIServer(route({"root": hostile, "sub": lambda request: PAYLOAD})) as server:
         ask = f"%%rlm text -m openai/root -s openai/sub --api-base {server.url} --step\n{PAYLOAD}"
@@ -74,7 +80,9 @@ def test_payloads_are_text_live_and_reopened(page: Any, lab: Any) -> None:
     page.goto(lab.page_url("hostile.ipynb"))
     page.get_by_role("button", name="Open the recursion tree").click()
     look_everywhere(page)
-    page.get_by_role("treeitem").filter(has_text="from IPython.display").first.click()
+    page.get_by_role("tree", name="Recursion tree").focus()
+    for key in ("Home", "ArrowDown", "ArrowDown"):
+        page.keyboard.press(key)
     page.get_by_role("tab", name="Output").click()
     frames = page.locator(".rlm-frame")
     frames.nth(1).wait_for()
