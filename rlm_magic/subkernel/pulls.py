@@ -48,6 +48,8 @@ def pulled(path: Path, fields: Mapping[str, Any]) -> object:
         return _FORMS[form](_content(path), fields)
     except InputError:
         raise
+    except NotImplementedError as error:
+        raise InputError(f"its library cannot read that here ({line(error)}): make it text or numbers below") from None
     except Exception as error:  # what a library makes of damaged data
         raise InputError(f"what came is not what it says: {line(f'{type(error).__name__}: {error}')}") from None
 

@@ -372,6 +372,13 @@ def frames() -> dict[str, Any]:
     }
 
 
+def test_a_type_that_arrow_does_not_read_is_no_forgery(tmp_path: Path) -> None:
+    wide = polars.DataFrame({"i": polars.Series([2**100], dtype=polars.Int128)})
+    fields = export(wide, str(tmp_path / "value"))
+    with pytest.raises(InputError, match=r"^its library cannot read that here \(Integers with more than 64 bits"):
+        pulled(tmp_path / "value", fields)
+
+
 def test_an_array_mapped_from_a_file_arrives_as_an_array(tmp_path: Path) -> None:
     mapped = numpy.memmap(tmp_path / "array", dtype="f8", mode="w+", shape=(2, 3))
     found = pulled(tmp_path / "value", export(mapped, str(tmp_path / "value")))
