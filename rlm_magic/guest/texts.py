@@ -84,7 +84,8 @@ def text_size(value: Any) -> int:
     try:
         if isinstance(value, pathlib.Path):
             return _size_of_files(value)
-        if type(value) not in _PLAIN and as_table(value) is None:
+        binary = type(value) is bytes and b"\x00" in value[:_HEAD]
+        if binary or (type(value) not in _PLAIN and as_table(value) is None):
             return 0
         found = texts(value)
         sampled = min(found.count, _SAMPLE)

@@ -286,7 +286,8 @@ def test_how_much_text_there_is_is_known(value: Any, size: int) -> None:
     assert text_size(value) == size
 
 
-def test_what_is_no_text_on_disk_does_not_count(tmp_path: Path) -> None:
+def test_what_is_no_text_does_not_count(tmp_path: Path) -> None:
+    assert text_size(b"PAR1\x00" * 200) == 0
     (tmp_path / "a.parquet").write_bytes(b"PAR1\x00" * 200)
     assert text_size(tmp_path / "a.parquet") == 0
     assert text_size(tmp_path) == 0
