@@ -81,19 +81,11 @@ def _pandas_series(series: Any) -> Table:
     rows, type_ = len(series), _type_word(series.dtype)
     name = f" {word(series.name)}" if series.name is not None else ""
 
-    def read(column: int, start: int, stop: int) -> List[Any]:
+    def read(start: int, stop: int) -> List[Any]:
         return _pandas_values(series.iloc[start:stop])
 
-    return Table(
-        f"pandas Series{name}, {rows:,} {type_}, index {_pandas_index(series.index)}",
-        rows,
-        1,
-        [type_],
-        [("", type_)],
-        read,
-        _pandas_bytes(series),
-        named=False,
-    )
+    heading = f"pandas Series{name}, {rows:,} {type_}, index {_pandas_index(series.index)}"
+    return _column(heading, rows, type_, read, _pandas_bytes(series))
 
 
 def _pandas_labels(index: Any) -> Table:
@@ -139,19 +131,10 @@ def _polars_frame(frame: Any) -> Table:
 def _polars_series(series: Any) -> Table:
     rows, type_ = len(series), _type_word(series.dtype)
 
-    def read(column: int, start: int, stop: int) -> List[Any]:
+    def read(start: int, stop: int) -> List[Any]:
         return series.slice(start, stop - start).to_list()
 
-    return Table(
-        f"polars Series {word(series.name)}, {rows:,} {type_}",
-        rows,
-        1,
-        [type_],
-        [("", type_)],
-        read,
-        series.estimated_size(),
-        named=False,
-    )
+    return _column(f"polars Series {word(series.name)}, {rows:,} {type_}", rows, type_, read, series.estimated_size())
 
 
 def _arrow_table(table: Any) -> Table:
@@ -178,22 +161,13 @@ def _arrow_table(table: Any) -> Table:
 def _arrow_array(array: Any) -> Table:
     rows, type_ = len(array), _type_word(array.type)
 
-    def read(column: int, start: int, stop: int) -> List[Any]:
+    def read(start: int, stop: int) -> List[Any]:
         if not _is_known(array.type):
             raise TypeError("values of a type of the user's are not read")
         return array.slice(start, stop - start).to_pylist()
 
-    return Table(
-        f"pyarrow {type(array).__name__}, {rows:,} {type_}",
-        rows,
-        1,
-        [type_],
-        [("", type_)],
-        read,
-        array.nbytes,
-        named=False,
-        unit="values",
-    )
+    heading = f"pyarrow {type(array).__name__}, {rows:,} {type_}"
+    return _column(heading, rows, type_, read, array.nbytes, unit="values")
 
 
 def _numpy_array(array: Any) -> Table:
@@ -201,20 +175,22 @@ def _numpy_array(array: Any) -> Table:
     masked = "masked " if hasattr(array, "mask") else ""
     whole = array.astype(f"{array.dtype.kind}8[us]", copy=False) if array.dtype.kind in "mM" else array
 
-    def read(column: int, start: int, stop: int) -> List[Any]:
+    def read(start: int, stop: int) -> List[Any]:
         return whole.flat[start:stop].tolist()
 
-    return Table(
-        f"numpy {masked}array, shape {array.shape}, {type_}, {array.nbytes:,} bytes",
-        array.size,
-        1,
-        [type_],
-        [("", type_)],
-        read,
-        array.nbytes,
-        named=False,
-        unit="values",
-    )
+    heading = f"numpy {masked}array, shape {array.shape}, {type_}, {array.nbytes:,} bytes"
+    return _column(heading, array.size, type_, read, array.nbytes, unit="values")
+
+
+def _column(
+    heading: str, rows: int, type_: str, read: Callable[[int, int], List[Any]], size: int, unit: str = "rows"
+) -> Table:
+    """A table of one column that has no name."""
+
+    def read_column(column: int, start: int, stop: int) -> List[Any]:
+        return read(start, stop)
+
+    return Table(heading, rows, 1, [type_], [("", type_)], read_column, size, named=False, unit=unit)
 
 
 def _size(rows: int, columns: int) -> str:
