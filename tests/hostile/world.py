@@ -60,7 +60,7 @@ class World:
             and self.secret.read_text() == CANARY
             and (status.st_mode & 0o777, status.st_mtime) == (0o600, 1e9)
             and self.victim.status() == psutil.STATUS_SLEEPING
-            and self.victim.nice() == 0
+            and self.victim.nice() == psutil.Process().nice()
             and self.victim.cpu_affinity() == psutil.Process().cpu_affinity()
             and os.sched_getscheduler(self.victim.pid) == os.SCHED_OTHER
             and not any(map(_reached, (self.tcp, self.udp, self.path, self.path_datagram, self.abstract)))
