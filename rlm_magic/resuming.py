@@ -57,7 +57,16 @@ class Recording:
             )
         if "query" not in header:
             raise InputError(f"run {run_id} cannot be resumed: {readings[0][1] or 'its record lacks the question'}")
-        return cls(run_id, [tree for tree, _ in readings], "; ".join(notice for _, notice in readings if notice))
+        recording = cls(run_id, [tree for tree, _ in readings], "; ".join(notice for _, notice in readings if notice))
+        recording._check_fields()
+        return recording
+
+    def _check_fields(self) -> None:
+        """Refuse what no run writes: the checksums of a record do not keep anybody from changing it."""
+        try:
+            _ = self.names, self.options, self.replies, list(sent(self.records))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise InputError(f"run {self.id} cannot be resumed: its record was changed by other hands") from None
 
     @property
     def header(self) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from ..engine.parse import split_thought
 from ..engine.types import Completion, Message, Usage
 
 CHARS_PER_TOKEN = 4  # for a server that counts nothing
+MOST_COUNTED = 10**9  # tokens of one call; a server that says more has not counted
 
 
 def read_reply(response: Any, name: str, messages: Sequence[Message], max_tokens: int) -> Completion:
@@ -58,7 +59,7 @@ def _usage(counted: Any) -> Usage:
 
 def _count(holder: Any, field: str) -> int:
     value = getattr(holder, field, None)
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and 0 < value <= MOST_COUNTED else 0
 
 
 def _estimate(messages: Sequence[Message], content: str, reasoning: str) -> Usage:

@@ -14,6 +14,7 @@ from jupyter_client.kernelspec import KernelSpec
 
 from ..engine.errors import BindingError, SandboxError
 from ..engine.ports import AnswerCalls
+from ..engine.prompt import clean
 from ..guest.frames import Frame, FrameError
 from .cell import Cell
 from .channel import Channel
@@ -160,9 +161,9 @@ class Kernel:
         return self.cell
 
     def execute(self, code: str) -> str:
-        """Send a cell; returns what its reply will refer to."""
+        """Send a cell, lone surrogates replaced, which no source can hold; returns what its reply will refer to."""
         self._relay.begin()
-        return self._client.execute(code, store_history=False, allow_stdin=False, stop_on_error=False)
+        return self._client.execute(clean(code), store_history=False, allow_stdin=False, stop_on_error=False)
 
     async def replied(self, message: str) -> None:
         """Wait for the reply to a message; one that Jupyter cannot read ends the kernel."""

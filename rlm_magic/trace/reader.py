@@ -17,6 +17,7 @@ from ..engine.events import BODY_FIELDS, VERSION, Event
 
 HEAD = len(b'{"crc":"0a1b2c3d",')
 LONGEST = 256 * 1024**2  # bytes of a line; a body is far smaller
+MAX_NUMBER = 2**53
 DEEPEST = 200  # levels of the tree; a real run has a few dozen
 
 
@@ -113,7 +114,7 @@ class _Order:
 
     def breach(self, wire: Mapping[str, Any]) -> str:
         """What is wrong with a line that was written whole; empty if nothing is."""
-        if not _is_event(wire):
+        if not is_event(wire):
             return "holds something that is no event"
         if self._seq and wire["run"] != self.run_id:
             return "goes over to another run"
@@ -128,7 +129,8 @@ class _Order:
         return ""
 
 
-def _is_event(wire: Mapping[str, Any]) -> bool:
+def is_event(wire: Mapping[str, Any]) -> bool:
+    """Whether a line that was written whole holds an event that can be folded and shown."""
     data = wire.get("data")
     return (
         type(wire.get("seq")) is int
@@ -140,7 +142,8 @@ def _is_event(wire: Mapping[str, Any]) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return type(value) in (int, float)
+    """A number whose sums can be shown: no infinity, and none that JavaScript would round."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= MAX_NUMBER
 
 
 def _is_foldable(type_: str, node: str, data: Mapping[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from jupyter_core.paths import jupyter_data_dir
 
 from ..engine.errors import InputError
 from ..guest.show import printable
-from .reader import open_record, parse_line
+from .reader import is_event, open_record, parse_line
 
 SUFFIX = ".rlm.jsonl"
 TIMESTAMP = "%Y%m%d-%H%M%S"
@@ -173,7 +173,11 @@ def _ends(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             last = parse_line(file.readlines()[-1:][0]) if first else None
     except OSError:
         return {}, {}
-    return first or {}, last or {}
+    return _event(first), _event(last)
+
+
+def _event(wire: dict[str, Any] | None) -> dict[str, Any]:
+    return wire if wire is not None and is_event(wire) else {}
 
 
 def _status(path: Path, last: dict[str, Any]) -> str:
@@ -208,7 +212,7 @@ def _cost(path: Path) -> float | None:
         with open_record(path) as file:
             for line in file:
                 if b'"usage":{' in line and b'"type":"body"' not in line[:160]:
-                    cost = _priced(parse_line(line) or {})
+                    cost = _priced(_event(parse_line(line)))
                     if cost is None:
                         return None
                     total += cost

@@ -141,6 +141,6 @@ def _columns(text: str) -> int:
 def _fitted(name: str, room: int) -> str:
     if _columns(name) <= room:
         return name
-    while _columns(name) > room - 1:
+    while name and _columns(name) > room - 1:
         name = name[:-1]
     return f"{name.rstrip()}…"

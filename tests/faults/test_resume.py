@@ -14,8 +14,12 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from rlm_magic import RLM, Limits
+from rlm_magic.engine.errors import InputError
+from rlm_magic.engine.events import Event
 from rlm_magic.magic import RunEnded
+from rlm_magic.resuming import Recording
 from rlm_magic.trace import Runs
+from rlm_magic.trace.journal import line_of
 from tests.edges.conftest import shell  # noqa: F401
 from tests.server import OpenAIServer, Reply, Request
 
@@ -109,6 +113,24 @@ def test_what_was_sent_and_lost_is_spent_and_a_higher_limit_goes_further(
 def test_bad_lines(shell: InteractiveShell, line: str, says: str) -> None:  # noqa: F811
     with pytest.raises(UsageError, match=says):
         shell.run_line_magic("rlm", line)
+
+
+CHANGED: list[dict[str, object]] = [
+    {"variables": 5},
+    {"variables": [{}]},
+    {"models": "x"},
+    {"limits": 5},
+    {"options": 3},
+    {"tools": 1.5},
+]
+
+
+@pytest.mark.parametrize("fields", CHANGED, ids=str)
+def test_a_record_that_other_hands_changed_is_refused_in_one_line(fields: dict[str, object], tmp_path: Path) -> None:
+    event = Event(0, 0.0, "open", "0", {"kind": "run", "parent": None, "query": "q", **fields})
+    Runs(tmp_path).path("changed").write_bytes(line_of(event, "changed"))
+    with pytest.raises(InputError, match="changed by other hands"):
+        Recording.load(Runs(tmp_path), "changed")
 
 
 def test_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

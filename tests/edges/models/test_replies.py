@@ -130,6 +130,7 @@ def test_what_is_no_completion_is_a_model_error_and_not_paid_twice(serve, provid
         None,
         {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
         {"prompt_tokens": -5, "completion_tokens": -1, "total_tokens": None},
+        {"prompt_tokens": 10**60, "completion_tokens": 1, "total_tokens": 10**60},
     ],
 )
 def test_without_a_count_that_can_be_tokens_are_estimated(serve, usage):

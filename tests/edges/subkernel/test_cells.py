@@ -18,6 +18,10 @@ def test_a_traceback_holds_the_codes_own_lines_only(session: Session) -> None:
     assert "decoder.py" not in error.traceback
 
 
+def test_a_lone_surrogate_in_the_code_is_replaced(session: Session) -> None:
+    assert session.run("print(ascii('\ud800'))").output == r"'\ufffd'" + "\n"
+
+
 def test_a_deep_recursion_is_told_briefly(session: Session) -> None:
     error = session.run("def f(): f()\nf()").error
     assert error is not None

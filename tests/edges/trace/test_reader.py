@@ -108,6 +108,8 @@ def test_an_empty_record_is_said(file: Path) -> None:
         (wire(1, "patch", data={"prompt": [{"sha256": "00", "preview": ""}]}), "no event"),
         (wire(1, "patch", data={"answer": {"sha256": 5, "preview": ""}}), "no event"),
         (wire(1, "patch", data={}, t="now"), "no event"),
+        (wire(1, "patch", data={}, t=1e300), "no event"),
+        (wire(1, "patch", data={"usage": {"input": 10**400}}), "no event"),
         (wire(1, "patch", data={}, node=None), "no event"),
         ({"v": 1}, "no event"),
     ],

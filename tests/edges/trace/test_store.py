@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import time
+import zlib
 from datetime import datetime
 from pathlib import Path
 
@@ -81,6 +83,29 @@ def test_a_damaged_record_is_listed_without_a_crash(content: bytes, tmp_path: Pa
     broken = runs.list()[0]
     assert (broken.id, broken.query, broken.status) == ("broken", "", "interrupted")
     assert "broken" in str(broken)
+
+
+@pytest.mark.parametrize("last", [{"data": 5}, {"data": {"usage": {"cost": 10**400}}}, {"data": {"usage": "x"}}])
+def test_a_record_that_was_changed_is_listed_without_a_crash(last: dict[str, object], tmp_path: Path) -> None:
+    runs = Runs(tmp_path)
+    wire = {
+        "v": 1,
+        "run": "r",
+        "seq": 0,
+        "t": 0.0,
+        "type": "open",
+        "node": "0",
+        "data": {"kind": "run", "parent": None},
+    }
+    changed = b"".join(_sealed({**wire, **fields}) for fields in ({}, {"type": "close", **last}))
+    runs.path("changed").write_bytes(changed)
+    (run,) = runs.list()
+    assert (run.status, run.cost) == ("interrupted", 0.0)
+
+
+def _sealed(wire: dict[str, object]) -> bytes:
+    body = json.dumps(wire, separators=(",", ":")).encode()
+    return b'{"crc":"%08x",%b\n' % (zlib.crc32(body), body[1:])
 
 
 def test_what_is_no_plain_file_is_listed_and_not_waited_for(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from wcwidth import wcswidth
 
@@ -99,6 +101,12 @@ def test_many_sub_calls_are_cut_and_the_cut_is_stated() -> None:
     assert len(lines) < 30
     assert any("… 4,996 more" in line for line in lines)
     assert any("EmptyReply" in line for line in lines)
+
+
+def test_figures_wider_than_the_page_are_shown() -> None:
+    add = Script()
+    add.opened(0, "0", "run", label="q", usage={"input": 10**150, "output": 0, "cost": None})
+    assert re.search(r"\d{100}M", text(Tree(add.events)))
 
 
 def test_wide_characters_stay_aligned() -> None:
