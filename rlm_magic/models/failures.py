@@ -107,7 +107,7 @@ def _passing(error: Exception, asked: Asked, now: float) -> Failure | None:
 
 def _silence(route: Route, error: Exception) -> str:
     if not route.local:
-        return f"{_disconnection(route, error)}; check the address and the network"
+        return f"{_disconnection(route, error).rstrip('.')}; check the address and the network"
     start = STARTS.get(route.provider, "such as llama-server -m FILE")
     return f"no server answers at {redact(route.server)}: start it ({start}), or give its address with --api-base"
 
