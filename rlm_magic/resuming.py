@@ -65,7 +65,7 @@ class Recording:
         """Refuse what no run writes: the checksums of a record do not keep anybody from changing it."""
         try:
             _ = self.names, self.options, self.replies, list(sent(self.records))
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
             raise InputError(f"run {self.id} cannot be resumed: its record was changed by other hands") from None
 
     @property

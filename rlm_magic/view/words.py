@@ -157,7 +157,7 @@ def row_of(tree: Tree, node: Node, alive: bool) -> Row:
     return Row(
         GLYPHS.get(status, "?"),
         status,
-        f"{LETTERS.get(node.kind, '·')}{node.fields.get('number', '')}",
+        one_line(f"{LETTERS.get(node.kind, '·')}{node.fields.get('number', '')}", 12),
         title_of(tree, node, status),
         count(sums.input + sums.output) if sums.calls else "",
         cost_of(sums) if sums.calls else "",

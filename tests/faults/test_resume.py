@@ -122,6 +122,7 @@ CHANGED: list[dict[str, object]] = [
     {"limits": 5},
     {"options": 3},
     {"tools": 1.5},
+    {"prompt": [{"sha256": "", "preview": "", "role": "", "chars": 10**400}]},
 ]
 
 

@@ -109,6 +109,13 @@ def test_figures_wider_than_the_page_are_shown() -> None:
     assert re.search(r"\d{100}M", text(Tree(add.events)))
 
 
+def test_a_number_that_is_none_is_one_short_word() -> None:
+    add = Script()
+    add.opened(0, "0", "run", label="q")
+    add.opened(0, "0.1", "turn", label="", number="\x1b]0;title\x07" + "9" * 100_000)
+    assert re.search(r"T9{2,10}…", text(Tree(add.events)))
+
+
 def test_wide_characters_stay_aligned() -> None:
     add = Script()
     add.opened(0, "0", "run", label="問い" * 40)
