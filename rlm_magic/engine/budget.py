@@ -90,8 +90,8 @@ class Budget:
         for model in models:
             if self.limits.cost is not None and model.price is None:
                 raise InputError(
-                    f"the price of {model.name} is unknown, so cost={self.limits.cost:g} cannot be kept: "
-                    "leave cost out, or limit tokens instead"
+                    f"the price of {model.name} is unknown, so a cost limit of ${self.limits.cost:g} cannot be "
+                    "kept: leave it out, or limit tokens instead"
                 )
 
     @property

@@ -93,7 +93,7 @@ def test_an_unknown_price_under_a_cost_limit_is_refused_at_the_start() -> None:
     model = ScriptedModel(name="local/llama", price=None)
     ledger().check(model)
     with pytest.raises(
-        InputError, match=r"price of local/llama is unknown, so cost=1 .*: leave cost out, or limit tokens"
+        InputError, match=r"price of local/llama is unknown, so a cost limit of \$1 .*: leave it out, or limit tokens"
     ):
         ledger(cost=1.0).check(ScriptedModel(), model)
 
