@@ -37,6 +37,15 @@ class Relay:
         self._left = MOST
 
     async def close(self) -> None:
+        """End every connection.
+
+        asyncio forgets one that is being accepted while its server closes (CPython 3.11), so none may be: no more are
+        accepted, then those accepted before are made, which takes one pass of the loop for each of three steps.
+        """
+        for listening in self._server.sockets:
+            asyncio.get_running_loop().remove_reader(listening)
+        for _ in range(3):
+            await asyncio.sleep(0)
         self._server.close()
         for connection in self._connections:
             connection.cancel()
@@ -46,9 +55,10 @@ class Relay:
         connection = asyncio.create_task(self._pass_on(reader, writer))
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
+        connection.add_done_callback(lambda _: writer.close())
 
     async def _pass_on(self, reader: StreamReader, writer: StreamWriter) -> None:
-        with contextlib.suppress(OSError), contextlib.closing(writer):
+        with contextlib.suppress(OSError):
             below, down = await asyncio.open_unix_connection(self._below)
             with contextlib.closing(down):
                 pumps = {asyncio.create_task(_pump(reader, down)), asyncio.create_task(self._pump_up(below, writer))}
