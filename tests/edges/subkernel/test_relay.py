@@ -78,7 +78,6 @@ def test_a_connection_that_comes_while_it_closes_is_closed_too(tmp_path: Path) -
     """None is left for the garbage collector, which warns of it."""
 
     async def scenario(folder: Path, passes: int) -> list[bytes]:
-        folder.mkdir()
         async with relayed(folder, Below(), asyncio.Event()) as (_, above):
             clients = [socket.socket(socket.AF_UNIX) for _ in range(20)]
             for client in clients:
@@ -93,5 +92,7 @@ def test_a_connection_that_comes_while_it_closes_is_closed_too(tmp_path: Path) -
         return received
 
     for passes in range(8):
-        assert not any(asyncio.run(scenario(tmp_path / str(passes), passes)))
+        folder = tmp_path / str(passes)
+        folder.mkdir()
+        assert not any(asyncio.run(scenario(folder, passes)))
         gc.collect()
