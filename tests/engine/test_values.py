@@ -26,6 +26,8 @@ def test_default_limits() -> None:
         ("seconds", None, "not a number"),
         ("cell_seconds", -1, "more than 0"),
         ("memory", 1, "memory=1 is too small"),
+        ("calls", 10**400, "calls is too large: give at most 9007199254740992"),
+        ("seconds", -(10**400), "seconds is too large"),
     ],
 )
 def test_a_limit_that_makes_no_sense_is_named(name: str, value: object, says: str) -> None:
