@@ -134,11 +134,11 @@ def _control_groups() -> list[str]:
     names = ("cpu.max", "memory.max", "cpu.cfs_quota_us", "cpu.cfs_period_us", "memory.limit_in_bytes")
     own, top = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
     files = [own]
-    for line in own.read_text().splitlines() if own.exists() else ():
+    for line in own.read_text().splitlines() if os.access(own, os.R_OK) else ():
         _, controllers, path = line.split(":", 2)
         group = top / controllers / path.lstrip("/")
         files += [folder / name for folder in (group, *group.parents) if folder.is_relative_to(top) for name in names]
-    return [str(file) for file in files if file.exists()]
+    return [str(file) for file in files if os.access(file, os.R_OK)]  # asking by exists() raises below a closed folder
 
 
 TIERS: dict[str, Tier] = {"bwrap": Bubblewrap(), "landlock": Landlock(), "none": Unconfined()}
